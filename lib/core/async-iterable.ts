@@ -1,0 +1,166 @@
+import { AbortError, CancelScope } from './cancellation.js';
+import type { CompiledPipeline } from './compile.js';
+import { type CallContext, type Work, beginCall } from './context.js';
+import type { Opening, ResultAdapter } from './result-kind.js';
+
+/** Protects async iterators: one call from the first `next` to the end. */
+export const asyncIterableAdapter: ResultAdapter = {
+  declares: (work: Work) => work.constructor.name === 'AsyncGeneratorFunction',
+  recognises: (value) =>
+    typeof value === 'object' && value !== null && Symbol.asyncIterator in value,
+  adapt: (pipeline, open) => new GuardedIterable(pipeline, open),
+};
+
+type Item = IteratorResult<unknown>;
+type Source = AsyncIterator<unknown, unknown, unknown>;
+interface Settle<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Runs the pipeline around the whole iteration. A retry may start it again until the first item has
+ * come; from then on the consumer reads the source itself, and its errors are the source's own.
+ */
+class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown> {
+  readonly #progress = { committed: false, answered: false };
+  readonly #enclosing = beginCall();
+  readonly #scope = new CancelScope(this.#enclosing.cancellation);
+  #started: Promise<Item> | undefined;
+  #source: Source | undefined;
+  /** Settles the attempt that the pipeline is waiting for. */
+  #attempt: Settle<unknown> | undefined;
+  /** The reads under way; the pipeline's end (a time limit, say) ends them. */
+  readonly #reads = new Set<Settle<Item>>();
+  #over = false;
+  /** How the pipeline ended the iteration between two reads; the next read tells. */
+  #untold: { error: unknown } | undefined;
+
+  constructor(
+    private readonly pipeline: CompiledPipeline,
+    private readonly open: Opening,
+  ) {}
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(...args: [] | [unknown]): Promise<Item> {
+    if (this.#over && this.#started === undefined) return Promise.resolve(DONE);
+    if (this.#started === undefined) return (this.#started = this.#begin());
+    const read = (): Promise<Item> => this.#read((source) => source.next(...args));
+    return this.#started.then(read, read);
+  }
+
+  async return(value?: unknown): Promise<Item> {
+    const source = this.#source;
+    this.#giveUp();
+    await source?.return?.(value);
+    return { done: true, value };
+  }
+
+  throw(error?: unknown): Promise<Item> {
+    if (this.#source?.throw !== undefined) {
+      return this.#read((source) => (source.throw as (error: unknown) => Promise<Item>)(error));
+    }
+    this.#giveUp();
+    return Promise.reject(error);
+  }
+
+  /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */
+  #begin(): Promise<Item> {
+    return this.#pending((first) => {
+      const call = this.#enclosing.within(this.#scope).following(this.#progress);
+      const work = (inner: CallContext): Promise<unknown> => this.#iterate(inner, first);
+      const running = new Promise((resolve) => {
+        resolve(this.pipeline.run(work, undefined, undefined, call));
+      });
+      running.then(
+        (value) => this.#end((read) => read.resolve({ done: true, value })),
+        (error: unknown) => {
+          if (this.#reads.size === 0 && !this.#over) this.#untold = { error };
+          this.#end((read) => read.reject(error));
+        },
+      );
+    });
+  }
+
+  /** One attempt: settles when the iteration ends, fails, or is given up. */
+  async #iterate(call: CallContext, first: Settle<Item>): Promise<unknown> {
+    const source = (this.open(call) as AsyncIterable<unknown, unknown, unknown>)[
+      Symbol.asyncIterator
+    ]();
+    const item = await source.next();
+    if (item.done === true) return item.value;
+    if (this.#over || call.cancellation?.aborted === true) {
+      source.return?.().catch(() => undefined);
+      throw call.cancellation?.reason ?? new AbortError('The iteration was ended early');
+    }
+    this.#source = source;
+    this.#progress.committed = this.#progress.answered = true;
+    first.resolve(item);
+    return this.#untilEnd(call);
+  }
+
+  #untilEnd(call: CallContext): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const leave = call.cancellation?.onAbort(reject);
+      this.#attempt = {
+        resolve: (value) => (leave?.(), resolve(value)),
+        reject: (error) => (leave?.(), reject(error)),
+      };
+    });
+  }
+
+  #read(step: (source: Source) => Promise<Item>): Promise<Item> {
+    if (this.#untold !== undefined) {
+      const { error } = this.#untold;
+      this.#untold = undefined;
+      return Promise.reject(error);
+    }
+    const source = this.#source;
+    if (this.#over || source === undefined) return Promise.resolve(DONE);
+    return this.#pending((read) => {
+      step(source).then(
+        (item) => {
+          read.resolve(item);
+          if (item.done === true) this.#attempt?.resolve(item.value);
+        },
+        (error: unknown) => {
+          read.reject(error);
+          this.#over = true;
+          this.#attempt?.reject(error);
+        },
+      );
+    });
+  }
+
+  /** A read that the end of the call can settle too. */
+  #pending(start: (read: Settle<Item>) => void): Promise<Item> {
+    return new Promise((resolve, reject) => {
+      const read: Settle<Item> = {
+        resolve: (item) => (this.#reads.delete(read), resolve(item)),
+        reject: (error) => (this.#reads.delete(read), reject(error)),
+      };
+      this.#reads.add(read);
+      start(read);
+    });
+  }
+
+  /** The call is over: what still reads is settled, and a source left in the middle is closed. */
+  #end(settle: (read: Settle<Item>) => void): void {
+    const abandoned = !this.#over && this.#reads.size > 0;
+    this.#over = true;
+    this.#scope.close();
+    for (const read of [...this.#reads]) settle(read);
+    if (abandoned) this.#source?.return?.().catch(() => undefined);
+  }
+
+  /** The consumer stops early: permits go back, and nothing is counted for or against. */
+  #giveUp(): void {
+    this.#over = true;
+    this.#scope.abort(new AbortError('The iteration was ended early'));
+  }
+}
+
+const DONE: Item = { done: true, value: undefined };

@@ -1,0 +1,50 @@
+import type { Pass } from '../policy.js';
+import type { Machine } from './machine.js';
+
+/**
+ * An admitted call settles on the object that admitted it. If the breaker has moved on since, that
+ * object is a stranger to it and only the lifetime totals move (the state is the generation).
+ */
+export abstract class Admission implements Pass {
+  constructor(protected readonly machine: Machine) {}
+
+  // Bound once: admission allocates nothing, and `.then` takes them as they are.
+  readonly onSuccess = (value: unknown): unknown => {
+    this.succeed(value);
+    return value;
+  };
+
+  readonly onFailure = (error: unknown): never => {
+    this.fail(error);
+    throw error;
+  };
+
+  succeed(value: unknown): void {
+    const { judge, totals } = this.machine;
+    if (judge.readsValues && judge.ofValue(value) === 'failure') {
+      totals.failed++;
+      this.failed(undefined);
+    } else {
+      totals.successful++;
+      this.succeeded();
+    }
+  }
+
+  fail(error: unknown): void {
+    if (this.machine.judge.ofError(error) === 'nothing') return this.release();
+    this.machine.totals.failed++;
+    this.machine.lastFailure = error;
+    this.failed(error);
+  }
+
+  release(): void {
+    this.machine.totals.ignored++;
+    this.ignored();
+  }
+
+  protected abstract succeeded(): void;
+  protected abstract failed(error: unknown): void;
+  protected ignored(): void {
+    // Neither a success nor a failure: nothing to learn.
+  }
+}

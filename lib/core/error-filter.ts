@@ -1,0 +1,74 @@
+import { isAbortError } from './cancellation.js';
+import { isRejection, isResilienceError } from './errors.js';
+import type { Rule } from './validation.js';
+
+// `any`: a filter takes the class whatever its constructor takes.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type ErrorClass = abstract new (...args: any[]) => object;
+
+/** An error class (`instanceof`), a string (`error.code`), or a predicate. */
+export type ErrorMatcher = ErrorClass | string | ((error: unknown) => boolean);
+export type ErrorFilter = ErrorMatcher | readonly ErrorMatcher[];
+
+/** A filter ready for use: a local rejection, an exhausted retry or an abort matches only where it is named. */
+export type CompiledFilter = (error: unknown) => boolean;
+
+/**
+ * Compiles a filter once. It may throw where a predicate does.
+ * @param special what `Error` alone does not name, since it names nothing in particular
+ */
+export function compileFilter(
+  filter: ErrorFilter,
+  special: CompiledFilter = isOwnAnswer,
+): CompiledFilter {
+  const matchers = matchersOf(filter).map((matcher) => compileMatcher(matcher, special));
+  if (matchers.length === 1 && matchers[0] !== undefined) return matchers[0];
+  return (error) => matchers.some((matches) => matches(error));
+}
+
+function compileMatcher(matcher: ErrorMatcher, special: CompiledFilter): CompiledFilter {
+  if (typeof matcher === 'string') return (error) => codeOf(error) === matcher;
+  if (!isClass(matcher)) return matcher;
+  if ((matcher as unknown) === Error || (matcher as unknown) === Object) {
+    return (error) => error instanceof matcher && !special(error);
+  }
+  return (error) => error instanceof matcher;
+}
+
+/** What is matched only by name: a local rejection, an exhausted retry, an abort. */
+export function isOwnAnswer(error: unknown): boolean {
+  return isRejection(error) || isResilienceError(error, 'RETRY_EXHAUSTED') || isAbortError(error);
+}
+
+/** An ErrorFilter option, checked: classes, codes and predicates. */
+export function errorFilter(): Rule<ErrorFilter> {
+  return (value) =>
+    matchersOf(value as ErrorFilter).every(isMatcher)
+      ? { value: value as ErrorFilter }
+      : {
+          problem:
+            'must be an error class, an error code, a predicate (not async), or a list of these',
+        };
+}
+
+function matchersOf(filter: ErrorFilter): readonly ErrorMatcher[] {
+  return Array.isArray(filter) ? (filter as readonly ErrorMatcher[]) : [filter as ErrorMatcher];
+}
+
+function isMatcher(value: unknown): boolean {
+  if (typeof value === 'string') return value !== '';
+  // A promise is always truthy: an async predicate would match everything.
+  return typeof value === 'function' && value.constructor.name !== 'AsyncFunction';
+}
+
+function isClass(matcher: ErrorMatcher): matcher is ErrorClass {
+  const prototype = Object.getOwnPropertyDescriptor(matcher, 'prototype');
+  if (prototype === undefined) return false; // an arrow function or a method
+  return prototype.writable === false || prototype.value instanceof Error;
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null
+    ? (error as { code?: unknown }).code
+    : undefined;
+}

@@ -1,0 +1,188 @@
+/** Shared by every installed copy of the library, so that they recognise each other's errors. */
+const BRAND = Symbol.for('nestjs-bulwark:error');
+
+/** Where a circuit breaker stands. */
+export const CircuitState = Object.freeze({
+  CLOSED: 'closed',
+  OPEN: 'open',
+  HALF_OPEN: 'half_open',
+  ISOLATED: 'isolated',
+  DISABLED: 'disabled',
+});
+export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
+
+/** Why a retry gave up. */
+export type RetryExhaustedReason = 'attempts' | 'duration' | 'budget' | 'deadline';
+
+/** What every error of this library extends. `code` tells the classes apart across copies. */
+export abstract class ResilienceError extends Error {
+  declare readonly code: string;
+
+  /** `instanceof ResilienceError` holds for the errors of another installed copy too. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this === ResilienceError) return brandOf(value) !== undefined;
+    return Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+}
+
+/** A call turned away before its work started. */
+export abstract class RejectedError extends ResilienceError {}
+
+/** The circuit is open (or probing, or isolated): the call was not made. */
+export class CircuitBreakerError extends RejectedError {
+  declare readonly code: 'CIRCUIT_OPEN';
+  readonly breakerName: string;
+  readonly state: CircuitState;
+  /** Milliseconds until a probe is let through; absent when not known. */
+  readonly remainingTimeout?: number;
+
+  constructor(
+    breakerName: string,
+    { state = CircuitState.OPEN, remainingTimeout }: CircuitRejection = {},
+  ) {
+    super(circuitMessage(breakerName, state, remainingTimeout));
+    this.breakerName = breakerName;
+    this.state = state;
+    if (remainingTimeout !== undefined) this.remainingTimeout = remainingTimeout;
+  }
+
+  /** The same as `remainingTimeout`, under the name that retries and HTTP know. */
+  get retryAfter(): number | undefined {
+    return this.remainingTimeout;
+  }
+}
+
+export interface CircuitRejection {
+  state?: CircuitState;
+  remainingTimeout?: number | undefined;
+}
+
+function circuitMessage(name: string, state: CircuitState, remaining?: number): string {
+  const when = remaining === undefined ? '' : `; try again in ${String(Math.ceil(remaining))} ms`;
+  return `Circuit breaker "${name}" is ${state}${when}`;
+}
+
+/** Every attempt failed, or none more was allowed. `cause` is the last error. */
+export class RetryExhaustedError extends ResilienceError {
+  declare readonly code: 'RETRY_EXHAUSTED';
+  readonly attempts: number;
+  readonly lastException: unknown;
+  readonly reason: RetryExhaustedReason;
+
+  constructor(details: {
+    attempts: number;
+    lastException: unknown;
+    reason?: RetryExhaustedReason;
+  }) {
+    const { attempts, lastException, reason = 'attempts' } = details;
+    super(`Gave up after ${String(attempts)} attempt${attempts === 1 ? '' : 's'} (${reason})`, {
+      cause: lastException,
+    });
+    this.attempts = attempts;
+    this.lastException = lastException;
+    this.reason = reason;
+  }
+}
+
+/** The time limit ran out. The work was told through its signal and may still be running. */
+export class TimeoutError extends ResilienceError {
+  declare readonly code: 'TIMEOUT';
+
+  /** @param timeout the limit, in milliseconds */
+  constructor(readonly timeout: number) {
+    super(`Timed out after ${String(timeout)} ms`);
+  }
+}
+
+/** Every slot of the bulkhead, and its queue, was taken. */
+export class BulkheadRejectedError extends RejectedError {
+  declare readonly code: 'BULKHEAD_FULL';
+
+  constructor(readonly bulkheadName: string) {
+    super(`Bulkhead "${bulkheadName}" is full`);
+  }
+}
+
+/** The rate limiter had no token within the allowed wait. */
+export class RateLimitedError extends RejectedError {
+  declare readonly code: 'RATE_LIMITED';
+  /** Milliseconds until a token is there. */
+  readonly retryAfter: number;
+
+  constructor(
+    readonly limiterName: string,
+    { retryAfter }: { retryAfter: number },
+  ) {
+    super(`Rate limit "${limiterName}" reached; try again in ${String(Math.ceil(retryAfter))} ms`);
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Options that break their rules; every problem at once. */
+export class ResilienceConfigError extends ResilienceError {
+  declare readonly code: 'INVALID_CONFIG';
+
+  constructor(readonly issues: readonly string[]) {
+    super(`Invalid resilience configuration:\n${issues.map((issue) => `  - ${issue}`).join('\n')}`);
+  }
+}
+
+interface ErrorsByCode {
+  CIRCUIT_OPEN: CircuitBreakerError;
+  RETRY_EXHAUSTED: RetryExhaustedError;
+  TIMEOUT: TimeoutError;
+  BULKHEAD_FULL: BulkheadRejectedError;
+  RATE_LIMITED: RateLimitedError;
+  INVALID_CONFIG: ResilienceConfigError;
+}
+export type ResilienceErrorCode = keyof ErrorsByCode;
+
+// On the prototypes: an instance costs no property more, and a minifier cannot change them.
+for (const [type, name, code] of [
+  [CircuitBreakerError, 'CircuitBreakerError', 'CIRCUIT_OPEN'],
+  [RetryExhaustedError, 'RetryExhaustedError', 'RETRY_EXHAUSTED'],
+  [TimeoutError, 'TimeoutError', 'TIMEOUT'],
+  [BulkheadRejectedError, 'BulkheadRejectedError', 'BULKHEAD_FULL'],
+  [RateLimitedError, 'RateLimitedError', 'RATE_LIMITED'],
+  [ResilienceConfigError, 'ResilienceConfigError', 'INVALID_CONFIG'],
+] as const) {
+  const fixed = { writable: true, configurable: true };
+  Object.defineProperty(type.prototype, 'name', { value: name, ...fixed });
+  Object.defineProperty(type.prototype, 'code', { value: code, ...fixed });
+  Object.defineProperty(type.prototype, BRAND, { value: code });
+}
+
+/** Whether `error` comes from this library, or from another installed copy of it; of `code`, where given. */
+export function isResilienceError<C extends ResilienceErrorCode = ResilienceErrorCode>(
+  error: unknown,
+  code?: C,
+): error is ErrorsByCode[C] {
+  const brand = brandOf(error);
+  return brand !== undefined && (code === undefined || brand === code);
+}
+
+/** Circuit open, bulkhead full or rate limited: a local answer that says nothing about the dependency. */
+export function isRejection(error: unknown): boolean {
+  const brand = brandOf(error);
+  return brand === 'CIRCUIT_OPEN' || brand === 'BULKHEAD_FULL' || brand === 'RATE_LIMITED';
+}
+
+function brandOf(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null) return undefined;
+  try {
+    return (error as { [BRAND]?: unknown })[BRAND];
+  } catch {
+    return undefined; // a hostile Proxy is not one of ours
+  }
+}
+
+/** Makes a rejection without its stack trace, which is most of what a rejection costs. */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}

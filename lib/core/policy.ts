@@ -1,0 +1,153 @@
+import { type CompiledPipeline, compile } from './compile.js';
+import { type CallContext, type ExecuteOptions, type Work, beginCall } from './context.js';
+import { releaseOnAbort } from './release-on-abort.js';
+import type { RuntimeOptions } from './runtime.js';
+import { protectFunction } from './wrap.js';
+
+/** What a policy is, as its id, its named option and its figures call it. */
+export type PolicyKind =
+  | 'pipeline'
+  | 'retry'
+  | 'circuitBreaker'
+  | 'timeLimit'
+  | 'bulkhead'
+  | 'rateLimit'
+  | 'fallback'
+  | 'hedge'
+  | (string & {});
+
+/**
+ * One step of a linked pipeline: runs the work, with its receiver and arguments, in its context.
+ * It passes them on as they are; a thunk would be a closure for each call.
+ */
+export type Run = (
+  work: Work,
+  self: unknown,
+  args: readonly unknown[] | undefined,
+  call: CallContext,
+) => unknown;
+
+/** How a gate turns a call away: a rejected promise, or a throw where the function is synchronous. */
+export type Refuse = (rejection: Error) => unknown;
+
+/** What an admission hands out, to be settled exactly once. */
+export interface Pass {
+  /** Settles with `value` and hands it on: bound, to be given to `.then`. */
+  readonly onSuccess: (value: unknown) => unknown;
+  /** Settles with `error` and throws it on: bound, to be given to `.then`. */
+  readonly onFailure: (error: unknown) => never;
+  succeed(value: unknown): void;
+  fail(error: unknown): void;
+  /** The call told nothing: it was given up. */
+  release(): void;
+}
+
+/** Decides before a call and learns after it; never changes how often the work runs. */
+export interface Gate {
+  admit(): Pass | undefined;
+  /** Why the last `admit()` gave nothing: a fresh error. */
+  refusal(): Error;
+  /** Takes its place where a layer inside it may answer before its work has ended. */
+  readonly lasting?: Layer;
+}
+
+/** Owns the call: may run it 0..n times, or wait. */
+export interface Layer {
+  /**
+   * Links it around `next`; called once per pipeline.
+   * @param early whether a layer inside may answer before its work has ended (`answersEarly`)
+   */
+  link(next: Run, early: boolean): Run;
+  /** It may answer its caller while the work goes on, and tells `call.lingering` when it does. */
+  readonly answersEarly?: boolean;
+  /** It runs its work synchronously, so that gates inside it refuse by throwing. */
+  readonly synchronous?: boolean;
+}
+
+export type Stage = Gate | Layer;
+
+/** What a policy shows of itself; numbers are milliseconds or counts. */
+export interface PolicySnapshot {
+  readonly id: string;
+  readonly kind: PolicyKind;
+  readonly name: string;
+  readonly options: object;
+}
+
+/** How a part of a pipeline describes itself, outermost first. */
+export interface PolicyDescription {
+  readonly kind: PolicyKind;
+  readonly name: string;
+  readonly options: object;
+}
+
+/** Where, and as what, a policy is made. */
+export interface PolicySetting {
+  /** In ids, figures and messages. */
+  readonly name?: string | undefined;
+  readonly runtime?: RuntimeOptions | undefined;
+}
+
+/** Retry, circuit breaker, time limit and the rest: alone or as a part of a pipeline. */
+export abstract class Policy {
+  abstract readonly kind: PolicyKind;
+  abstract readonly name: string;
+  abstract readonly options: object;
+  #compiled: CompiledPipeline | undefined;
+
+  /** Stable while the process lives: `breaker:payments`, `retry:OrdersService.charge#0`. */
+  get id(): string {
+    return `${this.kind}:${this.name}`;
+  }
+
+  /** What it adds to a pipeline, outermost first: neighbouring gates are fused, layers linked around. */
+  abstract stages(): readonly Stage[];
+
+  /** A plain object for metrics and inspection. */
+  abstract snapshot(): PolicySnapshot;
+
+  describe(): PolicyDescription[] {
+    return [{ kind: this.kind, name: this.name, options: this.options }];
+  }
+
+  /** Linked on first use. */
+  compiled(): CompiledPipeline {
+    return (this.#compiled ??= compile(this.stages()));
+  }
+
+  /**
+   * Runs `work` under this policy. It gets `{ signal, attempt }`.
+   * @returns the work's value; rejects with the work's own error or with the policy's
+   */
+  execute<T>(
+    work: (call: CallContext) => T | PromiseLike<T>,
+    options?: ExecuteOptions,
+  ): Promise<Awaited<T>> {
+    return executeWith(this.compiled(), work, options) as Promise<Awaited<T>>;
+  }
+
+  /**
+   * The function under this policy, with its `this`, `name` and `length`. Gates keep the kind of its
+   * result; layers (retry, time limit, ...) give a promise for a synchronous function.
+   */
+  wrap<F extends Work>(work: F): F {
+    return protectFunction(work, () => this.compiled());
+  }
+}
+
+function executeWith(
+  pipeline: CompiledPipeline,
+  work: Work,
+  options: ExecuteOptions | undefined,
+): Promise<unknown> {
+  const call = beginCall(options);
+  if (options?.signal !== undefined) {
+    return releaseOnAbort(options.signal, () => pipeline.run(work, undefined, undefined, call));
+  }
+  try {
+    const result = pipeline.run(work, undefined, undefined, call);
+    return result instanceof Promise ? result : Promise.resolve(result);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -1,0 +1,40 @@
+import type { CompiledPipeline } from './compile.js';
+import type { CallContext, Work } from './context.js';
+
+/** How to protect results that are neither a plain value nor a promise: streams and iterators. */
+export interface ResultAdapter {
+  /** Whether the function, or the type it was declared to return, shows this kind before any call. */
+  declares(work: Work, returnType: unknown): boolean;
+  recognises(value: unknown): boolean;
+  /** The protected result: each of its uses is one call of `open` through the pipeline. */
+  adapt(pipeline: CompiledPipeline, open: Opening): unknown;
+}
+
+/** Calls the protected function for its stream or iterator. */
+export type Opening = (call: CallContext) => unknown;
+
+/** What kind of result a function gives; a gate has to know when it turns a call away. */
+export type ResultKind = 'promise' | 'plain' | ResultAdapter;
+
+const kinds = new WeakMap<object, () => ResultKind | undefined>();
+
+/** Remembers the kind of a wrapper, which is a plain function and shows none of its own. */
+export function rememberKind(wrapper: object, kind: () => ResultKind | undefined): void {
+  kinds.set(wrapper, kind);
+}
+
+/** What can be known before the first call. */
+export function declaredKind(
+  work: Work,
+  adapters: readonly ResultAdapter[],
+  returnType?: unknown,
+): ResultKind | undefined {
+  const remembered = kinds.get(work)?.();
+  if (remembered !== undefined) return remembered;
+  // Before the declared type: compilers write Promise for an async generator.
+  const adapter = adapters.find((each) => each.declares(work, returnType));
+  if (adapter !== undefined) return adapter;
+  return work.constructor.name === 'AsyncFunction' || returnType === Promise
+    ? 'promise'
+    : undefined;
+}

@@ -1,0 +1,51 @@
+import type { Clock } from '../runtime.js';
+
+interface Answer {
+  retryAfter?: unknown;
+  headers?: unknown;
+  response?: unknown;
+}
+
+/**
+ * How long the failing side asked to wait, in milliseconds: the error's `retryAfter` (ms), or a
+ * `retry-after` header (seconds or an HTTP date, RFC 9110 section 10.2.3) on it or on its `response`.
+ * Never throws.
+ */
+export function retryAfterOf(error: unknown, clock: Clock): number | undefined {
+  try {
+    const own = partOf(error);
+    const asked = own?.retryAfter;
+    if (typeof asked === 'number' && asked >= 0) return finite(asked);
+    const header = headerOf(own?.headers) ?? headerOf(partOf(own?.response)?.headers);
+    return header === undefined ? undefined : parseHeader(header, clock);
+  } catch {
+    return undefined; // a hostile getter asks for nothing
+  }
+}
+
+function partOf(value: unknown): Answer | undefined {
+  return typeof value === 'object' && value !== null ? value : undefined;
+}
+
+/** From fetch's `Headers`, or a plain object in any case, as axios and Node give them. */
+function headerOf(headers: unknown): string | undefined {
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  const { get } = headers as { get?: unknown };
+  const value: unknown =
+    typeof get === 'function'
+      ? (get as (name: string) => unknown).call(headers, 'retry-after')
+      : Object.entries(headers).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
+  const first: unknown = Array.isArray(value) ? value[0] : value;
+  return typeof first === 'string' || typeof first === 'number' ? String(first) : undefined;
+}
+
+function parseHeader(header: string, clock: Clock): number | undefined {
+  const text = header.trim();
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  if (!/^[A-Za-z]{3}/.test(text) || text.length > 64) return undefined;
+  return finite(Math.max(0, Date.parse(text) - clock.wallTime()));
+}
+
+function finite(ms: number): number | undefined {
+  return Number.isFinite(ms) ? ms : undefined;
+}

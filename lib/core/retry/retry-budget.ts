@@ -1,0 +1,105 @@
+import type { Duration } from '../duration.js';
+import { type Runtime, type RuntimeOptions, runtimeWith } from '../runtime.js';
+import { type Rule, type Schema, duration, number, requireOptions } from '../validation.js';
+
+/** How many retries and hedges all sharers may add to their calls. */
+export interface RetryBudgetOptions {
+  /** Extra attempts for each call, as a fraction. Default 0.2. */
+  ratio?: number | undefined;
+  /** Extra attempts a second that are always allowed, for quiet times. Default 10. */
+  minPerSecond?: number | undefined;
+  /** How long a call counts. Default 10 s. */
+  ttl?: Duration | undefined;
+}
+
+interface ResolvedRetryBudgetOptions {
+  readonly ratio: number;
+  readonly minPerSecond: number;
+  readonly ttl: number;
+}
+
+const schema: Schema<ResolvedRetryBudgetOptions> = {
+  ratio: { rule: number({ min: 0 }), default: 0.2 },
+  minPerSecond: { rule: number({ min: 0 }), default: 10 },
+  ttl: { rule: duration(100), default: 10_000 },
+};
+
+const BUCKETS = 10;
+
+/**
+ * A token bucket over the last `ttl`: calls deposit `ratio` of a retry, retries withdraw a whole one.
+ * Shared by name, it keeps retries below `ratio` x calls + `minPerSecond`, however many callers there are.
+ * @see Finagle's RetryBudget, https://twitter.github.io/finagle/guide/Clients.html#retries
+ */
+export class RetryBudget {
+  readonly options: ResolvedRetryBudgetOptions;
+  readonly #runtime: Runtime;
+  readonly #calls = new Int32Array(BUCKETS);
+  readonly #extras = new Int32Array(BUCKETS);
+  #bucket: number;
+  #refused = 0;
+
+  constructor(
+    options?: RetryBudgetOptions,
+    { runtime, name = 'default' }: { runtime?: RuntimeOptions; name?: string } = {},
+  ) {
+    this.options = requireOptions(schema, options, `budget(${name})`);
+    this.#runtime = runtimeWith(runtime);
+    this.#bucket = this.#now();
+  }
+
+  /** One call begins: it pays `ratio` of a retry in. */
+  deposit(): void {
+    this.#rotate();
+    this.#calls[this.#bucket % BUCKETS]!++;
+  }
+
+  /** Takes one retry out; false when the budget is empty. */
+  withdraw(): boolean {
+    this.#rotate();
+    if (this.balance < 1) {
+      this.#refused++;
+      return false;
+    }
+    this.#extras[this.#bucket % BUCKETS]!++;
+    return true;
+  }
+
+  /** Extra attempts that are left now. */
+  get balance(): number {
+    this.#rotate();
+    const { ratio, minPerSecond, ttl } = this.options;
+    const allowed = sum(this.#calls) * ratio + (minPerSecond * ttl) / 1000;
+    return allowed - sum(this.#extras);
+  }
+
+  snapshot(): { options: ResolvedRetryBudgetOptions; balance: number; refused: number } {
+    return { options: this.options, balance: this.balance, refused: this.#refused };
+  }
+
+  #now(): number {
+    return Math.floor(this.#runtime.clock.now() / (this.options.ttl / BUCKETS));
+  }
+
+  /** Forgets every bucket that has gone by, also after a long idle time. */
+  #rotate(): void {
+    const now = this.#now();
+    for (let at = Math.max(this.#bucket + 1, now - BUCKETS + 1); at <= now; at++) {
+      this.#calls[at % BUCKETS] = 0;
+      this.#extras[at % BUCKETS] = 0;
+    }
+    this.#bucket = Math.max(this.#bucket, now);
+  }
+}
+
+function sum(ring: Int32Array): number {
+  let total = 0;
+  for (const each of ring) total += each;
+  return total;
+}
+
+/** A budget, or the name of one. */
+export const budgetRule: Rule<RetryBudget | string> = (value) =>
+  value instanceof RetryBudget || (typeof value === 'string' && value !== '')
+    ? { value }
+    : { problem: 'must be a RetryBudget or the name of one' };

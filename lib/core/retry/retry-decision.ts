@@ -1,0 +1,41 @@
+import { type CompiledFilter, compileFilter, isOwnAnswer } from '../error-filter.js';
+import type { Logger } from '../runtime.js';
+import type { ResolvedRetryOptions } from './options.js';
+
+/** Which errors and values are worth another attempt. What throws decides "no" and is logged. */
+export class RetryDecision {
+  readonly #retryOn: CompiledFilter;
+  readonly #abortOn: CompiledFilter;
+  readonly #retryOnResult: ((value: unknown) => boolean) | undefined;
+
+  constructor(
+    { retryOn, abortOn, retryOnResult }: ResolvedRetryOptions,
+    private readonly name: string,
+    private readonly logger: Logger,
+  ) {
+    this.#retryOn = retryOn === undefined ? (error) => !isOwnAnswer(error) : compileFilter(retryOn);
+    this.#abortOn = abortOn === undefined ? () => false : compileFilter(abortOn);
+    this.#retryOnResult = retryOnResult;
+  }
+
+  get readsValues(): boolean {
+    return this.#retryOnResult !== undefined;
+  }
+
+  retriesError(error: unknown): boolean {
+    return this.#contained('an error filter', () => !this.#abortOn(error) && this.#retryOn(error));
+  }
+
+  retriesValue(value: unknown): boolean {
+    return this.#contained('retryOnResult', () => this.#retryOnResult?.(value) === true);
+  }
+
+  #contained(what: string, decide: () => boolean): boolean {
+    try {
+      return decide();
+    } catch (thrown) {
+      this.logger.error(`Retry "${this.name}": ${what} threw; not retried`, thrown);
+      return false;
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { type Work, beginCall } from '../context.js';
+import type { PolicySetting, Run } from '../policy.js';
+import { disguise } from '../wrap.js';
+import type { RetryOptions } from './options.js';
+import { RetryPolicy } from './retry.js';
+import type { RetryConfig } from './retry-config.js';
+import { RetryRun, refusePromise } from './retry-run.js';
+
+/** Retries a synchronous function, blocking the thread between the attempts. */
+export class SyncRetryPolicy extends RetryPolicy {
+  readonly synchronous = true;
+
+  override link(next: Run): Run {
+    return (work, self, args, call) => {
+      const target = { work, self, args, call: call.forAttempt(1) };
+      const startedAt = this.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+      this.budget?.deposit();
+      this.attempts++;
+      let value: unknown;
+      try {
+        value = next(work, self, args, target.call);
+      } catch (error) {
+        return new RetryRun(this, next, target, startedAt).afterSync({ error });
+      }
+      refusePromise(value, this);
+      if (this.decision.readsValues && this.decision.retriesValue(value)) {
+        return new RetryRun(this, next, target, startedAt).afterSync({ value });
+      }
+      this.calls.first_try++;
+      return value;
+    };
+  }
+
+  /** The function under this retry; it stays synchronous. */
+  wrapSync<F extends Work>(work: F): F {
+    const { runSync } = this.compiled();
+    const wrapper = function (this: unknown, ...args: unknown[]): unknown {
+      return runSync(work, this, args, beginCall());
+    };
+    return disguise(wrapper, work) as F;
+  }
+}
+
+/** A function whose result is there when it returns. */
+// `any`: the parameters are the caller's.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type SyncFunction = (this: any, ...args: any[]) => unknown;
+
+/**
+ * Gives a synchronous function retries. It **blocks the thread** between the attempts
+ * (`Atomics.wait`): for scripts and start-up code, not for a server that answers requests.
+ *
+ * @example
+ * const fetchConfig = retrySync({ maxAttempts: 3, baseDelay: '500ms' })(() => readFileSync(path));
+ * @throws ResilienceConfigError naming every option that breaks its rule
+ */
+export function retrySync(
+  options?: RetryOptions | RetryConfig,
+  setting?: PolicySetting,
+): <F extends SyncFunction>(
+  work: ReturnType<F> extends PromiseLike<unknown> ? 'use withRetry for asynchronous functions' : F,
+) => F {
+  const policy = new SyncRetryPolicy(options, setting);
+  return (work) => policy.wrapSync(work as Work) as never;
+}

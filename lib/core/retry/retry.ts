@@ -1,0 +1,171 @@
+import {
+  type CallContext,
+  PLAIN,
+  type Work,
+  followsPlainCalls,
+  plainCallBegins,
+  plainCallEnds,
+} from '../context.js';
+import { ResilienceConfigError, type RetryExhaustedReason } from '../errors.js';
+import {
+  type Layer,
+  Policy,
+  type PolicySetting,
+  type PolicySnapshot,
+  type Run,
+} from '../policy.js';
+import { type Runtime, runtimeWith } from '../runtime.js';
+import { type ResolvedRetryOptions, type RetryOptions } from './options.js';
+import type { RetryBudget } from './retry-budget.js';
+import { type RetryConfig, resolveRetryOptions } from './retry-config.js';
+import { RetryDecision } from './retry-decision.js';
+import { type FailedAttempt, RetryRun } from './retry-run.js';
+
+/** How calls under a retry ended. */
+export type RetryOutcome =
+  'first_try' | 'recovered' | 'not_retryable' | 'aborted' | RetryExhaustedReason;
+
+export interface RetrySnapshot extends PolicySnapshot {
+  readonly calls: Readonly<Record<RetryOutcome, number>>;
+  /** Attempts made, first ones included. */
+  readonly attempts: number;
+  /** Milliseconds spent waiting between attempts. */
+  readonly waited: number;
+}
+
+/** Runs the work again when it fails, with growing, jittered waits. Made by `retry()`. */
+export class RetryPolicy extends Policy implements Layer {
+  readonly kind = 'retry';
+  readonly name: string;
+  readonly options: ResolvedRetryOptions;
+  readonly runtime: Runtime;
+  readonly decision: RetryDecision;
+  readonly budget: RetryBudget | undefined;
+  readonly calls: Record<RetryOutcome, number> = {
+    first_try: 0,
+    recovered: 0,
+    not_retryable: 0,
+    attempts: 0,
+    duration: 0,
+    budget: 0,
+    deadline: 0,
+    aborted: 0,
+  };
+  attempts = 0;
+  waited = 0;
+
+  constructor(options?: RetryOptions | RetryConfig, setting: PolicySetting = {}) {
+    super();
+    this.name = setting.name ?? 'retry';
+    this.options = resolveRetryOptions(options, `retry(${this.name})`);
+    this.runtime = runtimeWith(setting.runtime);
+    this.decision = new RetryDecision(this.options, this.name, this.runtime.logger);
+    this.budget = requireBudget(this.options.budget, this.name);
+  }
+
+  stages(): [Layer] {
+    return [this];
+  }
+
+  link(next: Run): Run {
+    return (work, self, args, call) => {
+      const first = call.forAttempt(1);
+      this.budget?.deposit();
+      this.attempts++;
+      const retries = (failed: FailedAttempt): Promise<unknown> =>
+        new RetryRun(this, next, { work, self, args, call: first }, startedAt).after(failed);
+      const startedAt = this.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+      let result: unknown;
+      try {
+        result = next(work, self, args, first);
+      } catch (error) {
+        return retries({ error });
+      }
+      return this.#settleFirst(result, first, retries);
+    };
+  }
+
+  /** One promise hop when the first attempt succeeds, which is nearly always. */
+  #settleFirst(
+    result: unknown,
+    call: CallContext,
+    retries: (failed: FailedAttempt) => Promise<unknown>,
+  ): Promise<unknown> {
+    const promise = result instanceof Promise ? result : Promise.resolve(result);
+    if (this.decision.readsValues) {
+      return promise.then(
+        (value) => (this.decision.retriesValue(value) ? retries({ value }) : this.#onFirst(value)),
+        (error: unknown) => retries({ error }),
+      );
+    }
+    if (call !== PLAIN || followsPlainCalls()) {
+      return promise.then(this.#onFirst, (error: unknown) => retries({ error }));
+    }
+    plainCallBegins();
+    return promise.then(this.#onFirstPlain, (error: unknown) => {
+      plainCallEnds();
+      return retries({ error });
+    });
+  }
+
+  readonly #onFirst = (value: unknown): unknown => {
+    this.calls.first_try++;
+    return value;
+  };
+
+  readonly #onFirstPlain = (value: unknown): unknown => {
+    plainCallEnds();
+    this.calls.first_try++;
+    return value;
+  };
+
+  snapshot(): RetrySnapshot {
+    const { id, kind, name, options, calls, attempts, waited } = this;
+    return { id, kind, name, options, calls: { ...calls }, attempts, waited };
+  }
+}
+
+/** A name stands for a budget of the application, which has put the budget itself in its place. */
+function requireBudget(
+  budget: RetryBudget | string | undefined,
+  name: string,
+): RetryBudget | undefined {
+  if (typeof budget !== 'string') return budget;
+  throw new ResilienceConfigError([
+    `retry(${name}).budget "${budget}" is a name, and names are known to a module only; pass a RetryBudget`,
+  ]);
+}
+
+/**
+ * A retry to be used alone or in a pipeline.
+ *
+ * @example
+ * const user = await retry({ maxAttempts: 5 }).execute(({ signal }) => fetch(url, { signal }));
+ * @throws ResilienceConfigError naming every option that breaks its rule
+ */
+export function retry(options?: RetryOptions | RetryConfig, setting?: PolicySetting): RetryPolicy {
+  return new RetryPolicy(options, setting);
+}
+
+/** A function whose result can be awaited. */
+// `any`: the parameters are the caller's.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AsyncFunction = (
+  this: any,
+  ...args: any[]
+) => PromiseLike<unknown> | AsyncIterable<unknown>;
+
+/**
+ * Gives an asynchronous function retries; it keeps its signature, `this`, `name` and `length`.
+ *
+ * @example
+ * const fetchData = withRetry({ maxAttempts: 3 })(() => api.get('/data'));
+ * @throws ResilienceConfigError naming every option that breaks its rule
+ */
+export function withRetry(
+  options?: RetryOptions | RetryConfig,
+  setting?: PolicySetting,
+): <F extends AsyncFunction>(work: F) => F {
+  const policy = retry(options, setting);
+  return (work) => policy.wrap(work as Work) as typeof work;
+}

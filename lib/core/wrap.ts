@@ -1,0 +1,102 @@
+import { asyncIterableAdapter } from './async-iterable.js';
+import { AbortError } from './cancellation.js';
+import { type CompiledPipeline, isThenable } from './compile.js';
+import { type CallContext, type Work, beginCall } from './context.js';
+import { type ResultAdapter, type ResultKind, declaredKind, rememberKind } from './result-kind.js';
+
+export interface WrapOptions {
+  /** Kinds of result besides plain values and promises; default: async iterables. */
+  readonly adapters?: readonly ResultAdapter[];
+  /** The declared type of the result (`design:returntype`). */
+  readonly returnType?: unknown;
+}
+
+const DEFAULT_ADAPTERS = [asyncIterableAdapter];
+
+/** `work` through the pipeline of its receiver, with its `this`, `name`, `length` and kind of result. */
+export function protectFunction<F extends Work>(
+  work: F,
+  pipelineOf: (self: unknown) => CompiledPipeline,
+  { adapters = DEFAULT_ADAPTERS, returnType }: WrapOptions = {},
+): F {
+  let kind = declaredKind(work, adapters, returnType);
+  const wrapper = function (this: unknown, ...args: unknown[]): unknown {
+    const pipeline = pipelineOf(this);
+    if (kind === 'promise') return pipeline.run(work, this, args, beginCall());
+    if (kind === 'plain') return pipeline.runSync(work, this, args, beginCall());
+    if (kind !== undefined) return kind.adapt(pipeline, openingOf(work, this, args));
+    return callUnknown(pipeline, work, this, args, adapters, (shown) => (kind = shown));
+  };
+  rememberKind(wrapper, () => kind);
+  return disguise(wrapper, work) as F;
+}
+
+function openingOf(work: Work, self: unknown, args: readonly unknown[]): () => unknown {
+  return () => work.apply(self, args as unknown[]);
+}
+
+/**
+ * A first call, whose result shows the kind. A stream must not have passed the gates yet (its calls
+ * are its subscriptions), so the probe ends as given up, which no policy counts or repeats.
+ */
+function callUnknown(
+  pipeline: CompiledPipeline,
+  work: Work,
+  self: unknown,
+  args: readonly unknown[],
+  adapters: readonly ResultAdapter[],
+  learn: (kind: ResultKind) => void,
+): unknown {
+  let stream: { adapter: ResultAdapter; value: unknown } | undefined;
+  let answered = false;
+  const probe = (): unknown => {
+    const value = work.apply(self, args as unknown[]);
+    const adapter = adapters.find((each) => each.recognises(value));
+    if (adapter === undefined) {
+      if (value !== undefined && value !== null) learn(isThenable(value) ? 'promise' : 'plain');
+      return value;
+    }
+    learn(adapter);
+    if (answered) return value; // a layer waited first: the caller holds a promise already
+    stream = { adapter, value };
+    throw new AbortError('The call returned a stream; its subscriptions are the calls');
+  };
+  const result = quietly(
+    () => pipeline.run(probe, self, args, beginCall()),
+    () => stream,
+  );
+  answered = true;
+  if (stream === undefined) return result;
+  if (isThenable(result)) result.then(undefined, () => undefined);
+  return stream.adapter.adapt(pipeline, reopening(stream.value, openingOf(work, self, args)));
+}
+
+/** The result of `run`; what it throws is the probe's own once a stream has shown itself. */
+function quietly(run: () => unknown, stream: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    if (stream() === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** The stream that is there already for the first use, and a new one for each later. */
+function reopening(first: unknown, open: (call: CallContext) => unknown): typeof open {
+  let unused = true;
+  return (call) => {
+    if (!unused) return open(call);
+    unused = false;
+    return first;
+  };
+}
+
+/** Gives `wrapper` the looks of `original`: `name`, `length`, and what else was put on it. */
+export function disguise(wrapper: Work, original: Work): Work {
+  const looks = Object.getOwnPropertyDescriptors(original) as Record<string, PropertyDescriptor>;
+  for (const key of Reflect.ownKeys(looks)) {
+    if (key === 'prototype' || key === 'arguments' || key === 'caller') continue;
+    Object.defineProperty(wrapper, key, looks[key as string] as PropertyDescriptor);
+  }
+  return wrapper;
+}

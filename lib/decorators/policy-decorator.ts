@@ -1,0 +1,62 @@
+import type { Work } from '../core/context.js';
+import { ResilienceConfigError } from '../core/errors.js';
+import type { PolicySpec } from '../nest/policy-spec.js';
+import { protectMethod } from '../nest/protect-method.js';
+
+/** What Nest calls itself, once: not calls that a policy should stand around. */
+const LIFECYCLE_HOOKS = new Set<string | symbol>([
+  'onModuleInit',
+  'onApplicationBootstrap',
+  'onModuleDestroy',
+  'beforeApplicationShutdown',
+  'onApplicationShutdown',
+  'configure',
+]);
+
+type Decorated = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => void;
+
+/** The one decorator behind all: on a method, or on a class for all its own public methods. */
+export function policyDecorator(decorator: string, spec: PolicySpec): Decorated {
+  return (target, key, descriptor) => {
+    if (key === undefined) {
+      decorateClass(decorator, spec, target as { prototype: object });
+      return;
+    }
+    const method: unknown = descriptor?.value;
+    if (typeof method !== 'function') {
+      throw new TypeError(
+        `@${decorator}() can only decorate methods and classes; "${placeOf(target, key)}" is ${whatIs(descriptor)}`,
+      );
+    }
+    const site = { target, key, place: placeOf(target, key) };
+    (descriptor as PropertyDescriptor).value = protectMethod(site, method as Work, spec);
+  };
+}
+
+function decorateClass(decorator: string, spec: PolicySpec, type: { prototype: object }): void {
+  const target = type.prototype;
+  const own = Object.entries(Object.getOwnPropertyDescriptors(target));
+  const methods = own.filter(
+    ([key, { value }]) =>
+      typeof value === 'function' && key !== 'constructor' && !LIFECYCLE_HOOKS.has(key),
+  );
+  if (methods.length === 0) {
+    throw new ResilienceConfigError([
+      `@${decorator}() on class ${placeOf(target)}: it has no method of its own to protect`,
+    ]);
+  }
+  for (const [key, descriptor] of methods) {
+    const site = { target, key, place: placeOf(target, key) };
+    const value = protectMethod(site, descriptor.value as Work, spec);
+    Object.defineProperty(target, key, { ...descriptor, value });
+  }
+}
+
+function placeOf(target: object, key?: string | symbol): string {
+  const { name } = typeof target === 'function' ? target : target.constructor;
+  return key === undefined ? name : `${name}.${String(key)}`;
+}
+
+function whatIs(descriptor: PropertyDescriptor | undefined): string {
+  return descriptor?.get || descriptor?.set ? 'an accessor' : 'a property';
+}

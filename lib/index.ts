@@ -1,0 +1,22 @@
+export * from './core/index.js';
+export { CircuitProtected } from './decorators/circuit-protected.js';
+export { Retry } from './decorators/retry.js';
+export { RetrySync } from './decorators/retry-sync.js';
+export { CircuitBreakerRegistry } from './nest/circuit-breaker-registry.js';
+export { ResilienceExceptionFilter } from './nest/exception-filter.js';
+export { ResilienceHealthIndicator } from './nest/health.js';
+export type { BreakerHealth, HealthCheckOptions, ResilienceHealth } from './nest/health.js';
+export { InjectCircuitBreaker, InjectPolicy } from './nest/inject.js';
+export { ResilienceInterceptor } from './nest/interceptor.js';
+export type {
+  HttpOptions,
+  ModuleVisibility,
+  ResilienceModuleAsyncOptions,
+  ResilienceModuleOptions,
+  ResilienceOptionsFactory,
+} from './nest/module-options.js';
+export type { DefaultOptions, NamedOptions } from './nest/named-options.js';
+export type { PolicyOptions, PolicyParts } from './nest/policy-spec.js';
+export { ResilienceModule } from './nest/resilience.module.js';
+export { getCircuitBreakerToken, getPolicyToken } from './nest/tokens.js';
+export { resilient } from './rxjs/resilient.js';

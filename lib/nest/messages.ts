@@ -1,0 +1,41 @@
+import { suggest } from '../core/validation.js';
+
+const GROUP_TITLES: Readonly<Record<string, string>> = {
+  circuitBreakers: 'circuit breaker',
+  retries: 'retry',
+  budgets: 'retry budget',
+  bulkheads: 'bulkhead',
+  rateLimits: 'rate limit',
+  hedges: 'hedge',
+  policies: 'policy',
+};
+
+export function titleOf(group: string): string {
+  return GROUP_TITLES[group] ?? group;
+}
+
+/** An unknown name: where it was asked for, what is known, and the nearest. */
+export function unknownName(
+  group: string,
+  name: string,
+  place: string,
+  known: readonly string[],
+): string {
+  const list = known.length === 0 ? 'none is configured' : `known: ${known.join(', ')}`;
+  return `${place}: ${titleOf(group)} "${name}" is not configured (${list})${suggest(name, known)}`;
+}
+
+export function duplicateName(group: string, name: string): string {
+  return `${titleOf(group)} "${name}" is configured more than once, with different options`;
+}
+
+export const SECOND_ROOT =
+  'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
+  'module, and add to it with ResilienceModule.forFeature()';
+
+export function defaultsUsed(group: string, name: string, place: string): string {
+  return (
+    `${place}: ${titleOf(group)} "${name}" is not configured; default options are used, since the instance ` +
+    'was not made by an application with ResilienceModule'
+  );
+}

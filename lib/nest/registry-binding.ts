@@ -1,0 +1,49 @@
+import { Inject, Optional } from '@nestjs/common';
+import { defaultRegistry } from './default-registry.js';
+import type { ResilienceRegistry } from './registry.js';
+import { REGISTRY } from './tokens.js';
+
+interface Bound {
+  [REGISTRY]?: ResilienceRegistry | undefined;
+}
+
+/** Instances that take no property any more (frozen in their constructor). */
+const sealed = new WeakMap<object, ResilienceRegistry>();
+
+/**
+ * Has Nest inject its application's registry into every instance of the class, whatever its scope. The
+ * setter makes the assignment a hidden own property: out of keys, JSON and `toEqual`, and seen through a
+ * Proxy around the instance. `new Service()` gets none.
+ */
+export function requestRegistry(target: object): void {
+  if (typeof target === 'function' || REGISTRY in target) return;
+  Object.defineProperty(target, REGISTRY, {
+    configurable: true,
+    get(this: object) {
+      return sealed.get(this);
+    },
+    set(this: object, registry: ResilienceRegistry | undefined) {
+      if (registry !== undefined) bindRegistry(this, registry);
+    },
+  });
+  Inject(REGISTRY)(target, REGISTRY);
+  Optional()(target, REGISTRY);
+}
+
+/** Whether instances of this shape have decorated methods that want a registry. */
+export function wantsRegistry(instance: object): boolean {
+  return REGISTRY in instance && (instance as Bound)[REGISTRY] === undefined;
+}
+
+export function bindRegistry(instance: object, registry: ResilienceRegistry): void {
+  if (!Object.isExtensible(instance)) {
+    sealed.set(instance, registry);
+    return;
+  }
+  Object.defineProperty(instance, REGISTRY, { value: registry, configurable: true });
+}
+
+/** The registry of an instance: its application's, or the shared default one. */
+export function registryOf(instance: unknown): ResilienceRegistry {
+  return (instance as Bound | undefined | null)?.[REGISTRY] ?? defaultRegistry();
+}

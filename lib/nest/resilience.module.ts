@@ -1,0 +1,162 @@
+import {
+  type DynamicModule,
+  Global,
+  Inject,
+  Module,
+  type OnApplicationShutdown,
+  type Provider,
+} from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { ResilienceConfigError } from '../core/errors.js';
+import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
+import { resilienceFilter } from './exception-filter.js';
+import { rememberFeature } from './features.js';
+import { ResilienceHealthIndicator } from './health.js';
+import { InstanceBinder } from './instance-binder.js';
+import type {
+  ModuleVisibility,
+  ResilienceModuleAsyncOptions,
+  ResilienceModuleOptions,
+  ResilienceOptionsFactory,
+} from './module-options.js';
+import type { NamedOptions } from './named-options.js';
+import { namedProviders, publishConfigured } from './named-providers.js';
+import { ResilienceRegistry } from './registry.js';
+import { startRegistry } from './start-up.js';
+import { MODULE_OPTIONS, REGISTRY } from './tokens.js';
+
+/** Holds one application's registry; global, since every decorated class asks for it. */
+@Global()
+@Module({})
+class ResilienceCoreModule implements OnApplicationShutdown {
+  constructor(@Inject(REGISTRY) private readonly registry: ResilienceRegistry) {}
+
+  onApplicationShutdown(): void {
+    this.registry.close();
+  }
+
+  static with(options: Provider[], imports: DynamicModule['imports'] = []): DynamicModule {
+    return {
+      module: ResilienceCoreModule,
+      imports,
+      providers: [
+        ...options,
+        {
+          provide: REGISTRY,
+          inject: [MODULE_OPTIONS, ModulesContainer],
+          useFactory: (given: ResilienceModuleOptions, modules: ModulesContainer) =>
+            startRegistry(given, modules, ResilienceCoreModule),
+        },
+        {
+          provide: InstanceBinder,
+          inject: [REGISTRY, ModulesContainer],
+          useFactory: (registry: ResilienceRegistry, modules: ModulesContainer) =>
+            new InstanceBinder(registry, modules),
+        },
+        {
+          provide: APP_FILTER,
+          inject: [MODULE_OPTIONS, HttpAdapterHost],
+          useFactory: resilienceFilter,
+        },
+      ],
+      exports: [REGISTRY],
+    };
+  }
+}
+
+/**
+ * Resilience for a Nest application: `forRoot` or `forRootAsync` once, in the root module, and
+ * `forFeature` wherever a feature brings circuit breakers, retries or policies of its own.
+ *
+ * @example
+ * ResilienceModule.forRoot({
+ *   circuitBreakers: { payments: { failureThreshold: 5, recoveryTimeout: '30s' } },
+ * })
+ */
+@Module({})
+export class ResilienceModule {
+  /**
+   * Configures the application. Problems are reported at start-up, all in one ResilienceConfigError.
+   * @throws ResilienceConfigError (at start-up)
+   */
+  static forRoot(options: ResilienceModuleOptions & ModuleVisibility = {}): DynamicModule {
+    const provider = { provide: MODULE_OPTIONS, useValue: options };
+    return root(ResilienceCoreModule.with([provider]), options);
+  }
+
+  /** The same with options from other providers; names asked for by `@Inject...` need not be repeated. */
+  static forRootAsync(options: ResilienceModuleAsyncOptions): DynamicModule {
+    return root(ResilienceCoreModule.with(asyncProviders(options), options.imports), options);
+  }
+
+  /** Adds named parts from a feature module; they belong to the application like those of the root. */
+  static forFeature(options: NamedOptions): DynamicModule {
+    // A class of its own for each call: Nest takes equal dynamic modules for one.
+    @Module({})
+    class ResilienceFeatureModule {}
+    rememberFeature(ResilienceFeatureModule, options);
+    const providers = namedProviders(options);
+    return {
+      module: ResilienceFeatureModule,
+      providers,
+      exports: providers.map(({ provide }) => provide),
+    };
+  }
+}
+
+function root(
+  core: DynamicModule,
+  options: ResilienceModuleOptions & ModuleVisibility,
+): DynamicModule {
+  const own: (Provider & { provide: unknown })[] = [
+    {
+      provide: CircuitBreakerRegistry,
+      inject: [REGISTRY],
+      useFactory: (registry: ResilienceRegistry) => new CircuitBreakerRegistry(registry),
+    },
+    {
+      provide: ResilienceHealthIndicator,
+      inject: [CircuitBreakerRegistry],
+      useFactory: (breakers: CircuitBreakerRegistry) => new ResilienceHealthIndicator(breakers),
+    },
+    {
+      provide: PUBLISHER,
+      inject: [REGISTRY, ModulesContainer],
+      useFactory: (registry: ResilienceRegistry, modules: ModulesContainer) => {
+        publishConfigured(registry, modules, ResilienceModule);
+      },
+    },
+  ];
+  return {
+    module: ResilienceModule,
+    global: options.isGlobal !== false,
+    imports: [core],
+    // Read when Nest scans: by then every class has been evaluated, and its names are known.
+    get providers() {
+      return [...own, ...namedProviders(options)];
+    },
+    get exports() {
+      return [...own, ...namedProviders(options)].map(({ provide }) => provide) as never[];
+    },
+  };
+}
+
+const PUBLISHER = Symbol('nestjs-bulwark:publisher');
+
+function asyncProviders(options: ResilienceModuleAsyncOptions): Provider[] {
+  const { inject = [], useFactory, useClass, useExisting } = options;
+  const given = [useFactory, useClass, useExisting].filter((each) => each !== undefined);
+  if (given.length !== 1) {
+    throw new ResilienceConfigError([
+      `ResilienceModule.forRootAsync() takes exactly one of useFactory, useClass, useExisting, got ${String(given.length)}`,
+    ]);
+  }
+  if (useFactory) return [{ provide: MODULE_OPTIONS, inject, useFactory }];
+  const token = useClass ?? useExisting;
+  const provider: Provider = {
+    provide: MODULE_OPTIONS,
+    inject: [token as never],
+    useFactory: (factory: ResilienceOptionsFactory) => factory.createResilienceOptions(),
+  };
+  return useClass ? [useClass, provider] : [provider];
+}

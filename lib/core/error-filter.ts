@@ -1,5 +1,7 @@
+import { isAsyncFunction } from 'node:util/types';
 import { isAbortError } from './cancellation.js';
 import { isRejection, isResilienceError } from './errors.js';
+import { isTransientError } from './transient-error.js';
 import type { Rule } from './validation.js';
 
 // `any`: a filter takes the class whatever its constructor takes.
@@ -15,7 +17,7 @@ export type CompiledFilter = (error: unknown) => boolean;
 
 /**
  * Compiles a filter once. It may throw where a predicate does.
- * @param special what `Error` alone does not name, since it names nothing in particular
+ * @param special what neither `Error` nor `isTransientError` names: they name nothing in particular
  */
 export function compileFilter(
   filter: ErrorFilter,
@@ -28,12 +30,16 @@ export function compileFilter(
 
 function compileMatcher(matcher: ErrorMatcher, special: CompiledFilter): CompiledFilter {
   if (typeof matcher === 'string') return (error) => codeOf(error) === matcher;
+  if (matcher === isTransientError) return (error) => isTransientError(error) && !special(error);
   if (!isClass(matcher)) return matcher;
   if ((matcher as unknown) === Error || (matcher as unknown) === Object) {
     return (error) => error instanceof matcher && !special(error);
   }
   return (error) => error instanceof matcher;
 }
+
+/** For a filter that excludes: there `Error` means every error. */
+export const nothingSpecial: CompiledFilter = () => false;
 
 /** What is matched only by name: a local rejection, an exhausted retry, an abort. */
 export function isOwnAnswer(error: unknown): boolean {
@@ -58,7 +64,7 @@ function matchersOf(filter: ErrorFilter): readonly ErrorMatcher[] {
 function isMatcher(value: unknown): boolean {
   if (typeof value === 'string') return value !== '';
   // A promise is always truthy: an async predicate would match everything.
-  return typeof value === 'function' && value.constructor.name !== 'AsyncFunction';
+  return typeof value === 'function' && !isAsyncFunction(value);
 }
 
 function isClass(matcher: ErrorMatcher): matcher is ErrorClass {

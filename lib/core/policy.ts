@@ -142,7 +142,9 @@ function executeWith(
 ): Promise<unknown> {
   const call = beginCall(options);
   if (options?.signal !== undefined) {
-    return releaseOnAbort(options.signal, () => pipeline.run(work, undefined, undefined, call));
+    return releaseOnAbort(options.signal, call, () =>
+      pipeline.run(work, undefined, undefined, call),
+    );
   }
   try {
     const result = pipeline.run(work, undefined, undefined, call);

@@ -27,6 +27,16 @@ export interface Logger {
   debug?(message: string): void;
 }
 
+/** Tells a listener, whose failure, of its promise too, is reported and changes nothing. */
+export function tell(listen: () => unknown, report: (thrown: unknown) => void): void {
+  try {
+    const result = listen();
+    if (typeof result === 'object' && result !== null) Promise.resolve(result).catch(report);
+  } catch (thrown) {
+    report(thrown);
+  }
+}
+
 /** What may be replaced, for one policy, one pipeline or one application. */
 export interface RuntimeOptions {
   readonly clock?: Clock;

@@ -1,9 +1,13 @@
+import { isAsyncFunction } from 'node:util/types';
 import { distance } from 'fastest-levenshtein';
 import { type Duration, MAX_DURATION, parseDuration } from './duration.js';
 import { ResilienceConfigError } from './errors.js';
 
 /** Reads one field: the value to use, or a sentence for the list of problems. */
-export type Rule<T> = (value: unknown) => { value: T } | { problem: string };
+export type Rule<T> = (value: unknown) => { value: T } | Problem;
+
+/** What is wrong with a value, or with several fields inside it. */
+export type Problem = { readonly problem: string } | { readonly problems: readonly string[] };
 
 /** How each option is read, and what it is when absent. */
 export type Schema<T> = { readonly [K in keyof T]-?: Field<T[K]> };
@@ -77,7 +81,8 @@ function readField<T>(
 ): T {
   const outcome = field.rule(value);
   if ('value' in outcome) return outcome.value;
-  issues.add(`${path}.${key}`, outcome.problem, value);
+  if ('problem' in outcome) issues.add(`${path}.${key}`, outcome.problem, value);
+  else issues.list.push(...outcome.problems.map((each) => `${path}.${key}${each}`));
   return field.default;
 }
 
@@ -104,9 +109,9 @@ export function suggest(name: string, known: readonly string[]): string {
 /** A value as a message can show it: short, and never throwing. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  if (typeof value !== 'object' || value === null) return String(value);
   try {
+    if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
+    if (typeof value !== 'object' || value === null) return String(value);
     return ((JSON.stringify(value) as string | undefined) ?? 'an object').slice(0, 80);
   } catch {
     return 'an object';
@@ -170,6 +175,14 @@ export function callback<F extends (...args: never[]) => unknown>(): Rule<F> {
     typeof value === 'function' ? pass(value as F) : { problem: 'must be a function' };
 }
 
+/** A function that answers at once: the promise of an async one would be no answer. */
+export function predicate<F extends (...args: never[]) => boolean>(): Rule<F> {
+  return (value) =>
+    typeof value === 'function' && !isAsyncFunction(value)
+      ? pass(value as F)
+      : { problem: 'must be a function that returns true or false (not async)' };
+}
+
 export function oneOf<const T extends string>(...allowed: readonly T[]): Rule<T> {
   return (value) =>
     (allowed as readonly unknown[]).includes(value)
@@ -187,7 +200,24 @@ export function either<A, B>(first: Rule<A>, second: Rule<B>): Rule<A | B> {
     const other = second(value);
     return 'value' in other
       ? other
-      : { problem: `${outcome.problem}, or ${other.problem.replace(/^must /, '')}` };
+      : { problem: `${sentenceOf(outcome)}, or ${sentenceOf(other).replace(/^must /, '')}` };
+  };
+}
+
+function sentenceOf(problem: Problem): string {
+  return 'problem' in problem ? problem.problem : problem.problems.join('; ').trim();
+}
+
+/** An object of options of its own; `check` adds what no single field can tell. */
+export function nested<T extends object>(
+  schema: Schema<T>,
+  check?: (options: T, issues: Issues) => void,
+): Rule<T> {
+  return (value) => {
+    const issues = new Issues();
+    const options = readOptions(schema, value, '', issues);
+    if (issues.list.length === 0) check?.(options, issues);
+    return issues.list.length === 0 ? { value: options } : { problems: issues.list };
   };
 }
 

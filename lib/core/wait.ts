@@ -12,15 +12,20 @@ export function wait(
   cancellation?: Cancellation,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    let over = false;
     const leaves: (() => void)[] = [];
     const finish = (settle: () => void): void => {
+      over = true;
       clock.clearTimeout(timer);
       for (const leave of leaves) leave();
       settle();
     };
     const timer = clock.setTimeout(() => finish(resolve), delay);
-    const listen = (leave: (() => void) | undefined): unknown => leave && leaves.push(leave);
-    listen(cancellation?.onAbort((reason) => finish(() => reject(reason))));
-    listen(lifetime?.onEnd(() => finish(() => reject(new AbortError('Shutting down')))));
+    const listen = (begin: () => (() => void) | undefined): void => {
+      const leave = over ? undefined : begin();
+      if (leave !== undefined) leaves.push(leave);
+    };
+    listen(() => cancellation?.onAbort((reason) => finish(() => reject(reason as Error))));
+    listen(() => lifetime?.onEnd(() => finish(() => reject(new AbortError('Shutting down')))));
   });
 }

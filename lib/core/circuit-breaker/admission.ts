@@ -31,7 +31,7 @@ export abstract class Admission implements Pass {
   }
 
   fail(error: unknown): void {
-    if (this.machine.judge.ofError(error) === 'nothing') return this.release();
+    if (this.machine.judge.ofError(error) === 'nothing') { this.release(); return; }
     this.machine.totals.failed++;
     this.machine.lastFailure = error;
     this.failed(error);

@@ -4,16 +4,18 @@ import { type Gate, Policy, type PolicySnapshot } from '../policy.js';
 import { type RuntimeOptions, runtimeWith } from '../runtime.js';
 import { Issues, readOptions, text } from '../validation.js';
 import { Holds, type CircuitHold } from './holds.js';
-import { Machine } from './machine.js';
+import { type BreakerOptionsInForce, Machine } from './machine.js';
 import type { OpeningReport } from './opening-report.js';
 import {
   type CircuitBreakerOptions,
   type CircuitStateListener,
+  DEFAULT_RECOVERY,
   type ResolvedCircuitBreakerOptions,
   circuitBreakerSchema,
 } from './options.js';
 import { type Permit, permitFor } from './permit.js';
-import { HalfOpen, Open } from './states.js';
+import { HalfOpen } from './half-open.js';
+import { Open } from './states.js';
 
 /**
  * Figures of a breaker at one moment. `totalCalls` is always the sum of `successfulCalls`,
@@ -28,6 +30,8 @@ export interface CircuitBreakerStats {
   readonly inFlight: number;
   readonly stateChanges: number;
   readonly consecutiveFailures: number;
+  /** In shadow mode: calls let through that would have been rejected. */
+  readonly shadowRejections?: number;
   /** The last error that counted as a failure. */
   readonly lastFailure?: unknown;
   /** When the circuit opened, in milliseconds since the epoch; only until it closes. */
@@ -59,6 +63,8 @@ export class CircuitBreaker extends Policy {
   readonly name: string;
   readonly #machine: Machine;
   readonly #holds: Holds;
+  /** As written, so that a change leaves the defaults of the rest in force. */
+  #given: CircuitBreakerOptions;
 
   constructor(
     name = 'default',
@@ -67,6 +73,7 @@ export class CircuitBreaker extends Policy {
   ) {
     super();
     this.name = name;
+    this.#given = { ...options };
     this.#machine = new Machine(name, resolveBreakerOptions(name, options), runtimeWith(runtime));
     this.#holds = new Holds(this.#machine);
   }
@@ -92,7 +99,7 @@ export class CircuitBreaker extends Policy {
 
   /** A plain snapshot. */
   get stats(): CircuitBreakerStats {
-    const { totals, state, stateChanges, lastFailure } = this.#machine;
+    const { totals, state, stateChanges, lastFailure, options } = this.#machine;
     const { admitted, successful, failed, ignored, rejected } = totals;
     const recovering = state instanceof Open || state instanceof HalfOpen;
     return {
@@ -104,6 +111,7 @@ export class CircuitBreaker extends Policy {
       inFlight: admitted - successful - failed - ignored,
       stateChanges,
       consecutiveFailures: state.consecutiveFailures,
+      ...(options.mode === 'shadow' && { shadowRejections: totals.shadowRejections }),
       ...(lastFailure !== undefined && { lastFailure }),
       ...(recovering && { openedAt: state.openedAt }),
     };
@@ -155,6 +163,17 @@ export class CircuitBreaker extends Policy {
     return this.#machine.listen(listener);
   }
 
+  /**
+   * Changes options while it works: all of `changes` or, where one breaks its rule, none. State and
+   * statistics stay; what a window has counted stays unless its kind or length changes.
+   * @throws ResilienceConfigError naming every option that breaks its rule
+   */
+  configure(changes: CircuitBreakerOptions): void {
+    const given = { ...this.#given, ...changes };
+    this.#machine.configure(resolveBreakerOptions(this.name, given));
+    this.#given = given;
+  }
+
   snapshot(): CircuitBreakerSnapshot {
     const { id, kind, name, options, state, stats, remainingTimeout } = this;
     const { lastOpening } = this.#machine;
@@ -172,18 +191,15 @@ export class CircuitBreaker extends Policy {
   }
 }
 
-const UNHURRIED_PROBE = 30_000;
-
-function resolveBreakerOptions(
-  name: unknown,
-  options: unknown,
-): ResolvedCircuitBreakerOptions & { readonly probeTimeout: number } {
+function resolveBreakerOptions(name: unknown, options: unknown): BreakerOptionsInForce {
   const issues = new Issues();
   const named = text()(name);
-  if ('problem' in named) issues.add('circuitBreaker name', named.problem, name);
+  if (!('value' in named)) issues.add('circuitBreaker name', 'must be a non-empty string', name);
   const path = `circuitBreaker(${typeof name === 'string' ? name : '?'})`;
   const resolved = readOptions(circuitBreakerSchema, options, path, issues);
   issues.throwIfAny();
-  const { recoveryTimeout, probeTimeout = recoveryTimeout || UNHURRIED_PROBE } = resolved;
+  const { recoveryTimeout } = resolved;
+  const fixed = typeof recoveryTimeout === 'number' && recoveryTimeout > 0;
+  const { probeTimeout = fixed ? recoveryTimeout : DEFAULT_RECOVERY } = resolved;
   return Object.freeze({ ...resolved, probeTimeout });
 }

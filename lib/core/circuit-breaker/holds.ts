@@ -1,5 +1,6 @@
 import type { Machine } from './machine.js';
-import { Closed, Disabled, Isolated } from './states.js';
+import { Closed } from './closed.js';
+import { Disabled, Isolated } from './states.js';
 
 /** Keeps a breaker isolated or disabled until it is released. Works with `using`. */
 export interface CircuitHold {

@@ -1,5 +1,10 @@
 import { isAbortError } from '../cancellation.js';
-import { type CompiledFilter, type ErrorFilter, compileFilter } from '../error-filter.js';
+import {
+  type CompiledFilter,
+  type ErrorFilter,
+  compileFilter,
+  nothingSpecial,
+} from '../error-filter.js';
 import { isRejection } from '../errors.js';
 import type { Logger } from '../runtime.js';
 import type { ResolvedCircuitBreakerOptions } from './options.js';
@@ -64,6 +69,6 @@ export class Judge {
 /** Aborts stay ignored beside a filter of one's own, unless the failures are listed too. */
 function ignoring(filter: ErrorFilter | undefined, failuresListed: boolean): CompiledFilter {
   if (filter === undefined) return isAbortError;
-  const named = compileFilter(filter);
+  const named = compileFilter(filter, nothingSpecial);
   return failuresListed ? named : (error) => named(error) || isAbortError(error);
 }

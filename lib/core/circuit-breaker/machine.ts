@@ -1,6 +1,6 @@
 import { type CircuitState } from '../errors.js';
 import type { Gate, Pass } from '../policy.js';
-import type { Clock, Runtime } from '../runtime.js';
+import { type Clock, type Runtime, tell } from '../runtime.js';
 import { Judge } from './judge.js';
 import type { OpeningReport } from './opening-report.js';
 import type {
@@ -8,7 +8,10 @@ import type {
   CircuitStateListener,
   ResolvedCircuitBreakerOptions,
 } from './options.js';
-import { Closed, HalfOpen, Open, type State, rejectionBy } from './states.js';
+import { Closed } from './closed.js';
+import { HalfOpen } from './half-open.js';
+import { Ramp, openTime } from './recovery.js';
+import { Open, type State, Unheeded, rejectionBy } from './states.js';
 
 /** Lifetime counts; they never go back. */
 export interface Totals {
@@ -17,31 +20,67 @@ export interface Totals {
   failed: number;
   ignored: number;
   rejected: number;
+  /** In shadow mode: calls let through that would have been rejected. */
+  shadowRejections: number;
 }
+
+/** The options with the probe timeout filled in, which depends on another. */
+export type BreakerOptionsInForce = ResolvedCircuitBreakerOptions & {
+  readonly probeTimeout: number;
+};
 
 /** Holds a breaker's state. `#moveTo` is its only writer. */
 export class Machine implements Gate {
-  readonly totals: Totals = { admitted: 0, successful: 0, failed: 0, ignored: 0, rejected: 0 };
-  readonly judge: Judge;
+  readonly totals: Totals = {
+    admitted: 0,
+    successful: 0,
+    failed: 0,
+    ignored: 0,
+    rejected: 0,
+    shadowRejections: 0,
+  };
+  judge: Judge;
   readonly clock: Clock;
   lastFailure: unknown;
   lastOpening: OpeningReport | undefined;
   stateChanges = 0;
-  #state: State = new Closed(this);
+  options: BreakerOptionsInForce;
+  #state: State;
   #since: number;
   readonly #timeIn: Partial<Record<CircuitState, number>> = {};
+  #leaveOwnListener: (() => void) | undefined;
   #listeners: ReadonlySet<CircuitStateListener> = new Set();
   #untold: CircuitStateChange[] | undefined;
+  readonly #unheeded = new Unheeded(this);
+  /** Recoveries that failed since it last closed. */
+  #failedRecoveries = 0;
 
   constructor(
     private readonly name: string,
-    readonly options: ResolvedCircuitBreakerOptions & { readonly probeTimeout: number },
+    options: BreakerOptionsInForce,
     private readonly runtime: Runtime,
   ) {
     this.clock = runtime.clock;
-    this.judge = new Judge(options, name, runtime.logger);
     this.#since = this.clock.now();
-    if (options.onStateChange) this.listen(options.onStateChange);
+    this.options = options;
+    this.judge = new Judge(options, name, runtime.logger);
+    this.#listenAs(options.onStateChange);
+    this.#state = new Closed(this);
+  }
+
+  /** Takes on changed options in the state it is in; statistics and permits stay. */
+  configure(options: BreakerOptionsInForce): void {
+    if (options.onStateChange !== this.options.onStateChange) {
+      this.#listenAs(options.onStateChange);
+    }
+    this.options = options;
+    this.judge = new Judge(options, this.name, this.runtime.logger);
+    if (this.#state instanceof Closed) this.#state.refit();
+  }
+
+  #listenAs(listener: CircuitStateListener | undefined): void {
+    this.#leaveOwnListener?.();
+    this.#leaveOwnListener = listener && this.listen(listener);
   }
 
   get state(): State {
@@ -52,10 +91,15 @@ export class Machine implements Gate {
     return this.#state.admit();
   }
 
-  /** Counts a call that a state turns away. */
-  reject(): undefined {
-    this.totals.rejected++;
-    return undefined;
+  /** Counts a call that a state turns away; in shadow mode it passes, without a say. */
+  reject(): Pass | undefined {
+    if (this.options.mode === 'enforce') {
+      this.totals.rejected++;
+      return undefined;
+    }
+    this.totals.shadowRejections++;
+    this.totals.admitted++;
+    return this.#unheeded;
   }
 
   refusal(): Error {
@@ -67,8 +111,11 @@ export class Machine implements Gate {
   openFrom(from: State, error: unknown, opening: OpeningReport): void {
     if (from !== this.#state) return;
     this.lastOpening = opening;
-    const recoversAt = this.clock.now() + this.options.recoveryTimeout;
-    const failures = from.consecutiveFailures + (from instanceof HalfOpen ? 1 : 0);
+    const reopens = from instanceof HalfOpen;
+    this.#failedRecoveries = reopens ? this.#failedRecoveries + 1 : 0;
+    const time = openTime(this.options, error, this.#failedRecoveries, this.runtime);
+    const recoversAt = this.clock.now() + time;
+    const failures = from.consecutiveFailures + (reopens ? 1 : 0);
     const openedAt = this.clock.wallTime();
     this.#moveTo(new Open(this, recoversAt, failures, opening, openedAt), { error, opening });
   }
@@ -79,7 +126,9 @@ export class Machine implements Gate {
   }
 
   closeFrom(from: State): void {
-    if (from === this.#state) this.enter(new Closed(this));
+    if (from !== this.#state) return;
+    const { rampUp } = this.options;
+    this.enter(new Closed(this, rampUp && new Ramp(rampUp, this.runtime)));
   }
 
   /** Moves by hand: a reset, or a hold that begins or ends. */
@@ -111,14 +160,11 @@ export class Machine implements Gate {
   }
 
   #call(listener: CircuitStateListener, change: CircuitStateChange): void {
-    try {
-      listener(change);
-    } catch (thrown) {
-      this.runtime.logger.error(
-        `Circuit breaker "${this.name}": a state listener threw; the change stands`,
-        thrown,
-      );
-    }
+    const message = `Circuit breaker "${this.name}": a state listener threw; the change stands`;
+    tell(
+      () => listener(change),
+      (thrown) => this.runtime.logger.error(message, thrown),
+    );
   }
 
   listen(listener: CircuitStateListener): () => void {

@@ -1,8 +1,21 @@
 import { type ErrorFilter, errorFilter } from '../error-filter.js';
 import type { CircuitState } from '../errors.js';
-import { type Schema, boolean, callback, duration, integer } from '../validation.js';
+import {
+  type Schema,
+  boolean,
+  callback,
+  duration,
+  either,
+  integer,
+  nested,
+  number,
+  oneOf,
+  predicate,
+  required,
+} from '../validation.js';
 import type { Duration } from '../duration.js';
 import type { OpeningReport } from './opening-report.js';
+import { type ResolvedWindow, type WindowOptions, windowRule } from './window-options.js';
 
 /** What a listener is told, after the breaker has changed. */
 export interface CircuitStateChange {
@@ -18,12 +31,29 @@ export interface CircuitStateChange {
 }
 export type CircuitStateListener = (change: CircuitStateChange) => void;
 
+/** The open time that a failure asks for; without an answer it is 30 s. */
+export type RecoveryTimeoutFunction = (error: unknown) => Duration | undefined;
+
+export interface RecoveryBackoff {
+  /** Each failed recovery multiplies the open time by it; at least 1. */
+  factor: number;
+  /** The open time does not grow beyond it. */
+  max: Duration;
+}
+
+export interface RampUp {
+  /** How long it takes to admit every call again. */
+  duration: Duration;
+  /** The share of calls admitted at first, in (0, 1]. Default 0.1. */
+  from?: number | undefined;
+}
+
 /** How a circuit breaker decides. Every option may be left out. */
 export interface CircuitBreakerOptions {
   /** Consecutive counted failures that open it. Default 5. */
   failureThreshold?: number | undefined;
-  /** Open time before a probe is let through. Default 30 s. */
-  recoveryTimeout?: Duration | undefined;
+  /** Open time before a probe is let through: a duration, or taken from the failure. Default 30 s. */
+  recoveryTimeout?: Duration | RecoveryTimeoutFunction | undefined;
   /** Probes in flight at once while half-open. Default 3. */
   halfOpenMaxCalls?: number | undefined;
   /** Probe successes that close it. Default 2. */
@@ -39,6 +69,23 @@ export interface CircuitBreakerOptions {
   onStateChange?: CircuitStateListener | undefined;
   /** How long a probe may hold its permit. Default: `recoveryTimeout`. */
   probeTimeout?: Duration | undefined;
+  /** What a closed breaker looks at. Default: `failureThreshold` failures in a row. */
+  window?: WindowOptions | undefined;
+  /**
+   * With it a half-open breaker collects `halfOpenMaxCalls` results in all and closes if the share of
+   * failures stays below it. Default: any failure reopens, `successThreshold` successes close.
+   */
+  halfOpenFailureRate?: number | undefined;
+  /** Lengthens the open time with each failed recovery. Default: it stays the same. */
+  recoveryBackoff?: RecoveryBackoff | undefined;
+  /** Lengthens each open time by up to this fraction, so that a fleet does not probe in one instant. Default 0. */
+  recoveryJitter?: number | undefined;
+  /** After closing, admits a rising share of calls. Default: all at once. */
+  rampUp?: RampUp | undefined;
+  /** `'shadow'` decides and reports everything and rejects nothing. Default `'enforce'`. */
+  mode?: 'enforce' | 'shadow' | undefined;
+  /** With a `key`: the most breakers kept, one for each key. Default 1000. */
+  maxKeys?: number | undefined;
   /** Stack traces on rejections. Default false: they are most of a rejection's cost. */
   captureStack?: boolean | undefined;
 }
@@ -46,7 +93,7 @@ export interface CircuitBreakerOptions {
 /** The options in force: every default filled in, durations in milliseconds. */
 export interface ResolvedCircuitBreakerOptions {
   readonly failureThreshold: number;
-  readonly recoveryTimeout: number;
+  readonly recoveryTimeout: number | RecoveryTimeoutFunction;
   readonly halfOpenMaxCalls: number;
   readonly successThreshold: number;
   readonly failureExceptions: ErrorFilter | undefined;
@@ -54,18 +101,47 @@ export interface ResolvedCircuitBreakerOptions {
   readonly isFailure: ((result: unknown) => boolean) | undefined;
   readonly onStateChange: CircuitStateListener | undefined;
   readonly probeTimeout: number | undefined;
+  readonly window: ResolvedWindow;
+  readonly halfOpenFailureRate: number | undefined;
+  readonly recoveryBackoff: { readonly factor: number; readonly max: number } | undefined;
+  readonly recoveryJitter: number;
+  readonly rampUp: { readonly duration: number; readonly from: number } | undefined;
+  readonly mode: 'enforce' | 'shadow';
+  readonly maxKeys: number;
   readonly captureStack: boolean;
 }
 
+/** Open time where none is given, or a function gives none. */
+export const DEFAULT_RECOVERY = 30_000;
+
 export const circuitBreakerSchema: Schema<ResolvedCircuitBreakerOptions> = {
   failureThreshold: { rule: integer(1), default: 5 },
-  recoveryTimeout: { rule: duration(), default: 30_000 },
+  recoveryTimeout: {
+    rule: either(duration(), callback<RecoveryTimeoutFunction>()),
+    default: DEFAULT_RECOVERY,
+  },
   halfOpenMaxCalls: { rule: integer(1), default: 3 },
   successThreshold: { rule: integer(1), default: 2 },
   failureExceptions: { rule: errorFilter(), default: undefined },
   ignoreExceptions: { rule: errorFilter(), default: undefined },
-  isFailure: { rule: callback(), default: undefined },
+  isFailure: { rule: predicate(), default: undefined },
   onStateChange: { rule: callback(), default: undefined },
   probeTimeout: { rule: duration(1), default: undefined },
+  window: { rule: windowRule, default: Object.freeze({ type: 'consecutive' }) },
+  halfOpenFailureRate: { rule: number({ above: 0, max: 1 }), default: undefined },
+  recoveryBackoff: {
+    rule: nested({ factor: required(number({ min: 1 })), max: required(duration(1)) }),
+    default: undefined,
+  },
+  recoveryJitter: { rule: number({ min: 0, max: 1 }), default: 0 },
+  rampUp: {
+    rule: nested({
+      duration: required(duration(1)),
+      from: { rule: number({ above: 0, max: 1 }), default: 0.1 },
+    }),
+    default: undefined,
+  },
+  mode: { rule: oneOf('enforce', 'shadow'), default: 'enforce' },
+  maxKeys: { rule: integer(1), default: 1000 },
   captureStack: { rule: boolean(), default: false },
 };

@@ -9,6 +9,7 @@ import {
   integer,
   number,
   oneOf,
+  predicate,
 } from '../validation.js';
 import { type RetryBudget, budgetRule } from './retry-budget.js';
 
@@ -85,7 +86,7 @@ export const retrySchema: Schema<ResolvedRetryOptions> = {
   },
   retryOn: { rule: errorFilter(), default: undefined },
   abortOn: { rule: errorFilter(), default: undefined },
-  retryOnResult: { rule: callback(), default: undefined },
+  retryOnResult: { rule: predicate(), default: undefined },
   onRetry: { rule: callback(), default: undefined },
   maxDuration: { rule: duration(), default: undefined },
   respectRetryAfter: { rule: boolean(), default: true },

@@ -1,4 +1,9 @@
-import { type CompiledFilter, compileFilter, isOwnAnswer } from '../error-filter.js';
+import {
+  type CompiledFilter,
+  compileFilter,
+  isOwnAnswer,
+  nothingSpecial,
+} from '../error-filter.js';
 import type { Logger } from '../runtime.js';
 import type { ResolvedRetryOptions } from './options.js';
 
@@ -14,7 +19,7 @@ export class RetryDecision {
     private readonly logger: Logger,
   ) {
     this.#retryOn = retryOn === undefined ? (error) => !isOwnAnswer(error) : compileFilter(retryOn);
-    this.#abortOn = abortOn === undefined ? () => false : compileFilter(abortOn);
+    this.#abortOn = abortOn === undefined ? nothingSpecial : compileFilter(abortOn, nothingSpecial);
     this.#retryOnResult = retryOnResult;
   }
 

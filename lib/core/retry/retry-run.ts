@@ -3,6 +3,7 @@ import { isThenable } from '../compile.js';
 import type { CallContext, Work } from '../context.js';
 import { RetryExhaustedError, type RetryExhaustedReason } from '../errors.js';
 import type { Run } from '../policy.js';
+import { tell } from '../runtime.js';
 import { wait } from '../wait.js';
 import { delayAfter } from './backoff.js';
 import type { RetryPolicy } from './retry.js';
@@ -150,11 +151,11 @@ export class RetryRun {
 
   #tellListener(failed: FailedAttempt, delay: number): void {
     const { options, runtime, name } = this.policy;
-    try {
-      options.onRetry?.(this.#attempt, 'error' in failed ? failed.error : undefined, delay);
-    } catch (thrown) {
-      runtime.logger.error(`Retry "${name}": onRetry threw; the retry goes on`, thrown);
-    }
+    const error = 'error' in failed ? failed.error : undefined;
+    tell(
+      () => options.onRetry?.(this.#attempt, error, delay),
+      (thrown) => runtime.logger.error(`Retry "${name}": onRetry threw; the retry goes on`, thrown),
+    );
   }
 
   async #wait(delay: number): Promise<void> {

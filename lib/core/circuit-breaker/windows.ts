@@ -1,0 +1,211 @@
+import type { Clock } from '../runtime.js';
+import type { ResolvedCountWindow, ResolvedTimeWindow, ResolvedWindow } from './window-options.js';
+
+/** Why a window says that the circuit should open: the rule, and the numbers it compared. */
+export interface Trip {
+  readonly rule: 'consecutive_failures' | 'failure_rate' | 'slow_call_rate';
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+/**
+ * Decides from the completed calls of one closed period whether the circuit should open. It is asked
+ * after successes too: the one that brings the number of calls to the minimum may tell.
+ */
+export interface FailureWindow {
+  record(failed: boolean, slow: boolean): Trip | undefined;
+  /** This window under other options, with what it has counted; `undefined` where it cannot be kept. */
+  refit(window: ResolvedWindow, failureThreshold: number): FailureWindow | undefined;
+}
+
+/** The window of one closed period, empty. */
+export function makeWindow(
+  window: ResolvedWindow,
+  failureThreshold: number,
+  clock: Clock,
+): FailureWindow {
+  switch (window.type) {
+    case 'consecutive':
+      return new ConsecutiveWindow(failureThreshold);
+    case 'count':
+      return new RateWindow(window, new CountRing(window.size));
+    case 'time':
+      return new RateWindow(window, new TimeRing(window.duration, clock));
+  }
+}
+
+/** The window of a closed period that goes on under other options. */
+export function refitWindow(
+  from: FailureWindow,
+  window: ResolvedWindow,
+  failureThreshold: number,
+  clock: Clock,
+): FailureWindow {
+  return from.refit(window, failureThreshold) ?? makeWindow(window, failureThreshold, clock);
+}
+
+/** So many failures in a row. Never reads a clock. */
+class ConsecutiveWindow implements FailureWindow {
+  #failures: number;
+
+  constructor(
+    private readonly failureThreshold: number,
+    failures = 0,
+  ) {
+    this.#failures = failures;
+  }
+
+  record(failed: boolean): Trip | undefined {
+    if (!failed) {
+      this.#failures = 0;
+      return undefined;
+    }
+    if (++this.#failures < this.failureThreshold) return undefined;
+    const { failureThreshold } = this;
+    return {
+      rule: 'consecutive_failures',
+      figures: { failures: this.#failures, failureThreshold },
+    };
+  }
+
+  refit({ type }: ResolvedWindow, failureThreshold: number): FailureWindow | undefined {
+    if (type !== 'consecutive') return undefined;
+    return new ConsecutiveWindow(failureThreshold, this.#failures);
+  }
+}
+
+/** What is in a window now. */
+interface Tally {
+  calls: number;
+  failed: number;
+  slow: number;
+}
+
+/** Keeps what is still in the window, in fixed memory. */
+interface Ring {
+  readonly tally: Readonly<Tally>;
+  add(failed: boolean, slow: boolean): void;
+  /** Whether it can serve this window as it is. */
+  fits(window: ResolvedWindow): boolean;
+}
+
+/** A share of failed, or of slow, calls among the latest. */
+class RateWindow implements FailureWindow {
+  constructor(
+    private readonly options: ResolvedCountWindow | ResolvedTimeWindow,
+    private readonly ring: Ring,
+  ) {}
+
+  record(failed: boolean, slow: boolean): Trip | undefined {
+    this.ring.add(failed, slow);
+    const { calls, failed: failures, slow: slowCalls } = this.ring.tally;
+    const { minimumCalls, failureRate, slowCallRate } = this.options;
+    if (calls < minimumCalls) return undefined;
+    if (failures >= failureRate * calls) {
+      return { rule: 'failure_rate', figures: { calls, failures, failureRate } };
+    }
+    if (slowCallRate === undefined || slowCalls < slowCallRate * calls) return undefined;
+    return { rule: 'slow_call_rate', figures: { calls, slowCalls, slowCallRate } };
+  }
+
+  refit(window: ResolvedWindow): FailureWindow | undefined {
+    if (window.type === 'consecutive' || !this.ring.fits(window)) return undefined;
+    return new RateWindow(window, this.ring);
+  }
+}
+
+const FAILED = 1;
+const SLOW = 2;
+
+/** The last `size` calls, one cell each. */
+class CountRing implements Ring {
+  readonly tally: Tally = { calls: 0, failed: 0, slow: 0 };
+  readonly #cells: Int32Array;
+  #next = 0;
+
+  constructor(private readonly size: number) {
+    this.#cells = new Int32Array(size);
+  }
+
+  add(failed: boolean, slow: boolean): void {
+    const { tally } = this;
+    if (tally.calls === this.size) this.#forget(this.#cells[this.#next] as number);
+    else tally.calls++;
+    this.#cells[this.#next] = (failed ? FAILED : 0) | (slow ? SLOW : 0);
+    this.#next = this.#next + 1 === this.size ? 0 : this.#next + 1;
+    if (failed) tally.failed++;
+    if (slow) tally.slow++;
+  }
+
+  fits(window: ResolvedWindow): boolean {
+    return window.type === 'count' && window.size === this.size;
+  }
+
+  #forget(cell: number): void {
+    if (cell & FAILED) this.tally.failed--;
+    if (cell & SLOW) this.tally.slow--;
+  }
+}
+
+/** A time window moves on in steps of a tenth of its duration. */
+export const BUCKETS = 10;
+const COLUMNS = 3;
+
+/** The calls of the last ten buckets: three counters each. */
+class TimeRing implements Ring {
+  readonly tally: Tally = { calls: 0, failed: 0, slow: 0 };
+  readonly #cells = new Int32Array(BUCKETS * COLUMNS);
+  readonly #width: number;
+  #bucket: number;
+
+  constructor(
+    private readonly duration: number,
+    private readonly clock: Clock,
+  ) {
+    this.#width = duration / BUCKETS;
+    this.#bucket = this.#now();
+  }
+
+  add(failed: boolean, slow: boolean): void {
+    this.#rotate(this.#now());
+    const { tally } = this;
+    const at = (this.#bucket % BUCKETS) * COLUMNS;
+    this.#count(at);
+    tally.calls++;
+    if (failed) {
+      this.#count(at + 1);
+      tally.failed++;
+    }
+    if (slow) {
+      this.#count(at + 2);
+      tally.slow++;
+    }
+  }
+
+  #count(at: number): void {
+    this.#cells[at] = (this.#cells[at] as number) + 1;
+  }
+
+  fits(window: ResolvedWindow): boolean {
+    return window.type === 'time' && window.duration === this.duration;
+  }
+
+  #now(): number {
+    return Math.floor(this.clock.now() / this.#width);
+  }
+
+  /** Forgets every bucket that has gone by; after a long idle time that is all of them. */
+  #rotate(now: number): void {
+    const gone = Math.min(now - this.#bucket, BUCKETS);
+    for (let step = 1; step <= gone; step++) this.#forget((this.#bucket + step) % BUCKETS);
+    if (gone > 0) this.#bucket = now;
+  }
+
+  #forget(bucket: number): void {
+    const at = bucket * COLUMNS;
+    const { tally } = this;
+    tally.calls -= this.#cells[at] as number;
+    tally.failed -= this.#cells[at + 1] as number;
+    tally.slow -= this.#cells[at + 2] as number;
+    this.#cells.fill(0, at, at + COLUMNS);
+  }
+}

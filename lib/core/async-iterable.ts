@@ -94,7 +94,7 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     if (item.done === true) return item.value;
     if (this.#over || call.cancellation?.aborted === true) {
       source.return?.().catch(() => undefined);
-      throw call.cancellation?.reason ?? new AbortError('The iteration was ended early');
+      throw reasonOf(call);
     }
     this.#source = source;
     this.#progress.committed = this.#progress.answered = true;
@@ -106,8 +106,14 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     return new Promise((resolve, reject) => {
       const leave = call.cancellation?.onAbort(reject);
       this.#attempt = {
-        resolve: (value) => (leave?.(), resolve(value)),
-        reject: (error) => (leave?.(), reject(error)),
+        resolve: (value) => {
+          leave?.();
+          resolve(value);
+        },
+        reject: (error) => {
+          leave?.();
+          reject(error);
+        },
       };
     });
   }
@@ -139,8 +145,14 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   #pending(start: (read: Settle<Item>) => void): Promise<Item> {
     return new Promise((resolve, reject) => {
       const read: Settle<Item> = {
-        resolve: (item) => (this.#reads.delete(read), resolve(item)),
-        reject: (error) => (this.#reads.delete(read), reject(error)),
+        resolve: (item) => {
+          this.#reads.delete(read);
+          resolve(item);
+        },
+        reject: (error) => {
+          this.#reads.delete(read);
+          reject(error);
+        },
       };
       this.#reads.add(read);
       start(read);
@@ -161,6 +173,12 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     this.#over = true;
     this.#scope.abort(new AbortError('The iteration was ended early'));
   }
+}
+
+/** Why the call is over: what it was aborted with, else that its consumer has left. */
+function reasonOf({ cancellation }: CallContext): Error {
+  const reason = cancellation?.reason as Error | undefined;
+  return reason ?? new AbortError('The iteration was ended early');
 }
 
 const DONE: Item = { done: true, value: undefined };

@@ -47,11 +47,12 @@ export class CancelScope implements Cancellation {
 
   abort(reason: unknown): void {
     if (this.#own !== undefined || this.#closed) return;
-    this.#own = { reason };
+    // A parent may have been first, while nobody listened to it.
+    const own = (this.#own = { reason: (this.#abortedParent() ?? { reason }).reason });
     this.#release();
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    listeners?.forEach((listener) => listener(reason));
+    listeners?.forEach((listener) => listener(own.reason));
   }
 
   /** The call is over: nothing aborts its signal any more, and no parent is listened to. */
@@ -111,7 +112,7 @@ class SignalRelay implements Cancellation {
   }
 
   get reason(): unknown {
-    return this.signal.aborted ? this.signal.reason : undefined;
+    return this.signal.aborted ? (this.signal.reason as unknown) : undefined;
   }
 
   onAbort(listener: Listener): () => void {

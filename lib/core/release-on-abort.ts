@@ -29,5 +29,5 @@ export function releaseOnAbort(
 
 /** An AbortSignal's reason may be anything. */
 function rejected(reason: unknown): Promise<never> {
-  return Promise.reject(reason as Error);
+  return Promise.reject(reason);
 }

@@ -89,6 +89,9 @@ export const systemClock: Clock = {
   sleepSync: (delay) => void Atomics.wait(blocked, 0, 0, delay),
 };
 
+/** Milliseconds since the epoch of a written date; NaN where it is none. */
+export const parseDate = (text: string): number => Date.parse(text);
+
 const consoleLogger: Logger = {
   error: (message, cause) => console.error(`[Resilience] ${message}`, cause ?? ''),
   warn: (message) => console.warn(`[Resilience] ${message}`),
@@ -101,13 +104,23 @@ export const defaultRuntime: Runtime = Object.freeze({
   logger: consoleLogger,
 });
 
+/** A log that fails must not become the outcome of a call. */
+function unfailing(logger: Logger): Logger {
+  return {
+    error: (message, cause) => tell(() => logger.error(message, cause), ignore),
+    warn: (message) => tell(() => logger.warn(message), ignore),
+    debug: (message) => tell(() => logger.debug?.(message), ignore),
+  };
+}
+const ignore = (): void => undefined;
+
 /** `options` over `base`; an absent part is the base's. */
 export function runtimeWith(options?: RuntimeOptions, base: Runtime = defaultRuntime): Runtime {
   if (!options) return base;
   return Object.freeze({
     clock: options.clock ?? base.clock,
     random: options.random ?? base.random,
-    logger: options.logger ?? base.logger,
+    logger: options.logger ? unfailing(options.logger) : base.logger,
     lifetime: options.lifetime ?? base.lifetime,
   });
 }

@@ -25,7 +25,7 @@ export function wait(
       const leave = over ? undefined : begin();
       if (leave !== undefined) leaves.push(leave);
     };
-    listen(() => cancellation?.onAbort((reason) => finish(() => reject(reason as Error))));
+    listen(() => cancellation?.onAbort((reason) => finish(() => reject(reason))));
     listen(() => lifetime?.onEnd(() => finish(() => reject(new AbortError('Shutting down')))));
   });
 }

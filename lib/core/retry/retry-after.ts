@@ -1,4 +1,4 @@
-import type { Clock } from '../runtime.js';
+import { type Clock, parseDate } from '../runtime.js';
 
 interface Answer {
   retryAfter?: unknown;
@@ -43,7 +43,7 @@ function parseHeader(header: string, clock: Clock): number | undefined {
   const text = header.trim();
   if (/^\d{1,9}(\.\d+)?$/.test(text)) return Number(text) * 1000;
   if (!/^[A-Za-z]{3}/.test(text) || text.length > 64) return undefined;
-  return finite(Math.max(0, Date.parse(text) - clock.wallTime()));
+  return finite(Math.max(0, parseDate(text) - clock.wallTime()));
 }
 
 function finite(ms: number): number | undefined {

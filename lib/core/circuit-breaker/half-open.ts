@@ -21,9 +21,9 @@ export class HalfOpen implements State {
   ) {}
 
   admit(): Pass | undefined {
-    const { clock, options, totals } = this.machine;
+    const { clock, totals } = this.machine;
     const now = clock.now();
-    this.#dropExpired(now - options.probeTimeout);
+    this.#dropExpired(now);
     if (this.#probes.length >= this.#places) return this.machine.reject();
     totals.admitted++;
     const probe = new Probe(this.machine, this, now);
@@ -39,14 +39,16 @@ export class HalfOpen implements State {
   }
 
   /** A hung probe must not wedge the breaker: its permit goes to the next call. */
-  #dropExpired(before: number): void {
-    while (this.#probes[0] !== undefined && this.#probes[0].admittedAt <= before) {
+  #dropExpired(now: number): void {
+    const { probeTimeout } = this.machine.options;
+    while (this.#probes[0] !== undefined && now - this.#probes[0].admittedAt >= probeTimeout) {
       this.#probes.shift();
     }
   }
 
   /** Takes the probe's permit back; false for one that expired, which decides nothing any more. */
   takeBack(probe: Probe): boolean {
+    this.#dropExpired(this.machine.clock.now());
     const index = this.#probes.indexOf(probe);
     if (index === -1) return false;
     this.#probes.splice(index, 1);

@@ -1,25 +1,12 @@
 import { Inject } from '@nestjs/common';
-import { getCircuitBreakerToken, getPolicyToken } from './tokens.js';
+import { PROPERTY_DEPS_METADATA, SELF_DECLARED_DEPS_METADATA } from '@nestjs/common/constants.js';
+import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import { type NamedToken, getCircuitBreakerToken, getPolicyToken, nameBehind } from './tokens.js';
 
-/** A name that a class asks for; known at decoration time, which is what lets `forRootAsync` provide it. */
-export interface AskedName {
-  readonly group: 'circuitBreakers' | 'policies';
-  readonly name: string;
+/** A name that a provider asks for. */
+export interface AskedName extends NamedToken {
   /** For messages: `OrdersService, constructor parameter 1`. */
   readonly where: string;
-}
-
-const byClass = new WeakMap<object, AskedName[]>();
-const everAsked = new Map<string, AskedName>();
-
-/** What a class asks for by name. */
-export function namesAskedBy(type: object): readonly AskedName[] {
-  return byClass.get(type) ?? [];
-}
-
-/** Every name asked for in this process, one entry each: an application provides those it knows. */
-export function everyAskedName(): readonly AskedName[] {
-  return [...everAsked.values()];
 }
 
 /**
@@ -29,32 +16,46 @@ export function everyAskedName(): readonly AskedName[] {
  * constructor(@InjectCircuitBreaker('payments') private readonly payments: CircuitBreaker) {}
  */
 export function InjectCircuitBreaker(name: string): PropertyDecorator & ParameterDecorator {
-  return injectNamed('circuitBreakers', name, getCircuitBreakerToken(name));
+  return Inject(getCircuitBreakerToken(name));
 }
 
 /** Injects a named policy, as a constructor parameter or a property. */
 export function InjectPolicy(name: string): PropertyDecorator & ParameterDecorator {
-  return injectNamed('policies', name, getPolicyToken(name));
+  return Inject(getPolicyToken(name));
 }
 
-function injectNamed(
-  group: AskedName['group'],
-  name: string,
-  token: string,
-): PropertyDecorator & ParameterDecorator {
-  return (target: object, key?: string | symbol, index?: number) => {
-    const type = typeof target === 'function' ? target : target.constructor;
-    const where =
-      index === undefined
-        ? `${type.name}.${String(key)}`
-        : `${type.name}, constructor parameter ${String(index)}`;
-    const asked = { group, name, where };
-    byClass.set(type, [...(byClass.get(type) ?? []), asked]);
-    everAsked.set(token, asked);
-    (Inject(token) as (target: object, key?: string | symbol, index?: number) => void)(
-      target,
-      key,
-      index,
-    );
-  };
+/** What a provider asks for by name, in its class (or one it extends) or its factory's `inject`. */
+export function namesAskedBy({ metatype, inject, token }: InstanceWrapper): AskedName[] {
+  const places = inject ? placesInFactory(inject, String(token)) : placesInClass(metatype);
+  return places.flatMap(([where, wanted]) => {
+    const named = nameBehind(wanted);
+    return named === undefined ? [] : [{ ...named, where }];
+  });
+}
+
+type Place = readonly [where: string, token: unknown];
+/** As Nest keeps them. */
+type Parameter = { readonly index: number; readonly param: unknown };
+type Property = { readonly key: PropertyKey; readonly type: unknown };
+
+function placesInFactory(inject: readonly unknown[], name: string): Place[] {
+  return inject.map((entry, index) => {
+    const { token = entry } = (entry ?? {}) as { token?: unknown };
+    return [`provider "${name}", inject[${String(index)}]`, token];
+  });
+}
+
+/** Read where Nest reads it, which knows about inheritance; of one index, the last entry counts. */
+function placesInClass(type: unknown): Place[] {
+  if (typeof type !== 'function') return [];
+  const parameters = (Reflect.getMetadata(SELF_DECLARED_DEPS_METADATA, type) ?? []) as Parameter[];
+  const properties = (Reflect.getMetadata(PROPERTY_DEPS_METADATA, type) ?? []) as Property[];
+  const byIndex = new Map(parameters.map(({ index, param }) => [index, param]));
+  return [
+    ...[...byIndex].map(([index, param]): Place => [
+      `${type.name}, constructor parameter ${String(index)}`,
+      param,
+    ]),
+    ...properties.map(({ key, type: wanted }): Place => [`${type.name}.${String(key)}`, wanted]),
+  ];
 }

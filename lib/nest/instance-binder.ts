@@ -2,6 +2,7 @@ import type { OnModuleInit } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { Issues } from '../core/validation.js';
 import { wrappersIn } from './application-classes.js';
+import { forgetUnknown } from './named-providers.js';
 import { protectedMethodsOf } from './protected-methods.js';
 import { type ResilienceRegistry, collect } from './registry.js';
 import { bindRegistry, wantsRegistry } from './registry-binding.js';
@@ -16,6 +17,7 @@ export class InstanceBinder implements OnModuleInit {
   /** @throws ResilienceConfigError for what their decorators ask and nobody configured */
   onModuleInit(): void {
     const issues = new Issues();
+    forgetUnknown(this.registry, this.modules);
     for (const wrapper of wrappersIn(this.modules)) {
       if (!wrapper.isDependencyTreeStatic()) continue;
       const instance: unknown = wrapper.instance;

@@ -47,8 +47,8 @@ export class ResilienceRegistry {
     GROUPS.map((group) => [group, new Map()]),
   );
   readonly #budgets = new Map<string, RetryBudget>();
-  /** Every policy, named or not, by its id. */
-  readonly #policies = new Map<string, Policy>();
+  /** Every policy: named ones by group and name, others by what they are made once for. */
+  readonly #policies = new Map<unknown, Policy>();
   readonly #taken = new Set<string>();
 
   constructor({ runtime, defaults = {}, lenient = false }: RegistrySettings = {}) {
@@ -63,7 +63,7 @@ export class ResilienceRegistry {
       for (const [name, options] of Object.entries(named[group] ?? {})) {
         const known = this.#group(group);
         if (!known.has(name)) known.set(name, options);
-        else if (!isDeepStrictEqual(known.get(name), options)) {
+        else if (!isDeepStrictEqual(written(known.get(name)), written(options))) {
           issues.list.push(duplicateName(group, name));
         }
       }
@@ -76,6 +76,18 @@ export class ResilienceRegistry {
     for (const group of ['circuitBreakers', 'retries', 'policies'] as const) {
       for (const name of this.names(group)) collect(issues, () => this.named(group, name, name));
     }
+  }
+
+  /**
+   * Adds a feature module's options. Those that were there at start-up are known by now; others come
+   * with a module that is loaded later.
+   * @throws ResilienceConfigError
+   */
+  adopt(feature: NamedOptions): void {
+    const issues = new Issues();
+    this.configure(feature, issues);
+    this.makeConfigured(issues);
+    issues.throwIfAny();
   }
 
   names(group: NamedGroup): string[] {
@@ -116,9 +128,18 @@ export class ResilienceRegistry {
     ));
   }
 
-  /** The policies that `specs` stand for, outermost first. */
+  /**
+   * The policies that `specs` stand for, outermost first.
+   * @throws ResilienceConfigError with the problems of all of them
+   */
   resolve(specs: readonly PolicySpec[], place: string): Policy[] {
-    return specs.map((spec, at) => this.#resolveOne(spec, place, at));
+    const issues = new Issues();
+    const policies: Policy[] = [];
+    specs.forEach((spec, at) => {
+      collect(issues, () => policies.push(this.#resolveOne(spec, place, at)));
+    });
+    issues.throwIfAny();
+    return policies;
   }
 
   /** Every policy made so far, named and anonymous. */
@@ -132,7 +153,7 @@ export class ResilienceRegistry {
   }
 
   #resolveOne(spec: PolicySpec, place: string, at: number): Policy {
-    if (spec.given instanceof Policy) return this.#keep(spec.given.id, spec.given);
+    if (spec.given instanceof Policy) return this.#keep(spec.given, spec.given);
     if (spec.part === 'policy') {
       return typeof spec.given === 'string'
         ? this.named('policies', spec.given, place)
@@ -150,11 +171,11 @@ export class ResilienceRegistry {
       spec.part === 'circuitBreaker' ? place : `${place}#${String(at)}`,
     );
     const policy = this.#make(spec.part, spec.given as object | undefined, name);
-    return this.#keep(policy.id, policy);
+    return this.#keep(policy, policy);
   }
 
-  #keep<P extends Policy>(id: string, policy: P): P {
-    this.#policies.set(id, policy);
+  #keep<P extends Policy>(key: unknown, policy: P): P {
+    this.#policies.set(key, policy);
     return policy;
   }
 
@@ -198,9 +219,10 @@ export class ResilienceRegistry {
     return budget;
   }
 
-  #synchronous(policy: RetryPolicy): Policy {
-    const { name, options, runtime } = policy;
-    return this.#keep(`sync/${name}`, new SyncRetryPolicy(options as object, { name, runtime }));
+  #synchronous({ name, options, runtime }: RetryPolicy): Policy {
+    const key = `sync/${name}`;
+    const made = this.#policies.get(key);
+    return made ?? this.#keep(key, new SyncRetryPolicy(options as object, { name, runtime }));
   }
 
   #group(group: NamedGroup): Map<string, unknown> {
@@ -225,6 +247,14 @@ function expectKind<P extends Policy>(
 ): P {
   if (policy instanceof kind) return policy;
   throw new TypeError(`Expected ${kind.name}, got ${policy.kind} "${policy.name}"`);
+}
+
+/** Options as they are compared: one that is `undefined` counts as absent. */
+function written(options: unknown): unknown {
+  if (Object.getPrototypeOf(options ?? {}) !== Object.prototype) return options;
+  return Object.fromEntries(
+    Object.entries(options ?? {}).filter(([, value]) => value !== undefined),
+  );
 }
 
 /** Adds the problems of a step to the list and goes on. */

@@ -93,13 +93,20 @@ export class ResilienceModule {
   static forFeature(options: NamedOptions): DynamicModule {
     // A class of its own for each call: Nest takes equal dynamic modules for one.
     @Module({})
-    class ResilienceFeatureModule {}
+    class ResilienceFeatureModule {
+      constructor(@Inject(REGISTRY) registry: ResilienceRegistry) {
+        registry.adopt(options);
+      }
+    }
     rememberFeature(ResilienceFeatureModule, options);
-    const providers = namedProviders(options);
+    const named = namedProviders(options).map((provider) => ({
+      ...provider,
+      inject: [...(provider.inject ?? []), ResilienceFeatureModule],
+    }));
     return {
       module: ResilienceFeatureModule,
-      providers,
-      exports: providers.map(({ provide }) => provide),
+      providers: named,
+      exports: named.map(({ provide }) => provide),
     };
   }
 }

@@ -1,9 +1,9 @@
 import type { ModulesContainer } from '@nestjs/core';
 import { ResilienceConfigError } from '../core/errors.js';
 import { Issues } from '../core/validation.js';
-import { classesIn } from './application-classes.js';
+import { classesIn, wrappersIn } from './application-classes.js';
 import { featuresIn } from './features.js';
-import { namesAskedBy } from './inject.js';
+import { type AskedName, namesAskedBy } from './inject.js';
 import { SECOND_ROOT, unknownName } from './messages.js';
 import { type ResilienceModuleOptions, checkModuleOptions } from './module-options.js';
 import type { DefaultOptions } from './named-options.js';
@@ -25,15 +25,18 @@ export function startRegistry(
   const issues = new Issues();
   if (countOf(rootModule, modules) > 1) issues.list.push(SECOND_ROOT);
   const options = checkModuleOptions(given, issues);
-  checkDefaults(options.defaults, issues);
   const registry = new ResilienceRegistry({
     runtime: { logger: nestLogger(), ...options.runtime },
-    defaults: options.defaults,
+    defaults: soundDefaults(options.defaults, issues),
   });
   registry.configure(options, issues);
   for (const feature of featuresIn(modules)) registry.configure(feature, issues);
   registry.makeConfigured(issues);
-  for (const type of classesIn(modules)) checkClass(type, registry, issues);
+  for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
+  for (const type of classesIn(modules)) {
+    for (const method of protectedMethodsOf(type))
+      collect(issues, () => registry.pipelineOf(method));
+  }
   if (issues.list.length > 0) throw new ResilienceConfigError([...new Set(issues.list)]);
   return registry;
 }
@@ -42,22 +45,26 @@ function countOf(rootModule: object, modules: ModulesContainer): number {
   return [...modules.values()].filter(({ metatype }) => metatype === rootModule).length;
 }
 
-function checkDefaults(defaults: DefaultOptions | undefined, issues: Issues): void {
-  for (const part of Object.values(PARTS)) {
-    const given = part.defaults && defaults?.[part.defaults];
-    if (given) collect(issues, () => part.make(given, { name: 'defaults' }));
+/** Bad defaults are reported once, and not again for everything that they stand under. */
+function soundDefaults(defaults: DefaultOptions = {}, issues: Issues): DefaultOptions {
+  const sound = { ...defaults };
+  for (const kind of Object.values(PARTS)) {
+    const { defaults: key } = kind;
+    if (key === undefined || sound[key] === undefined) continue;
+    const before = issues.list.length;
+    collect(issues, () => kind.make(sound[key], { name: 'defaults' }));
+    if (issues.list.length > before) sound[key] = undefined;
   }
+  return sound;
 }
 
-function checkClass(
-  type: { readonly prototype?: unknown },
+function checkNames(
+  asked: readonly AskedName[],
   registry: ResilienceRegistry,
   issues: Issues,
 ): void {
-  for (const { group, name, where } of namesAskedBy(type)) {
-    if (!registry.has(group, name)) {
-      issues.list.push(unknownName(group, name, where, registry.names(group)));
-    }
+  for (const { group, name, where } of asked) {
+    if (registry.has(group, name)) continue;
+    issues.list.push(unknownName(group, name, where, registry.names(group)));
   }
-  for (const method of protectedMethodsOf(type)) collect(issues, () => registry.pipelineOf(method));
 }

@@ -42,7 +42,7 @@ function gated(gates: readonly Gate[], next: Run, refuse: Refuse): Run {
 
 function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
   return (work, self, args, call) => {
-    const pass = gate.admit();
+    const pass = gate.admit(args);
     if (pass === undefined) return refuse(gate.refusal());
     let result: unknown;
     try {
@@ -80,11 +80,12 @@ function settleFailure(pass: Pass, call: CallContext, error: unknown): void {
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return false;
+  try {
+    return typeof (value as { then?: unknown }).then === 'function';
+  } catch {
+    return false; // a hostile getter: whoever awaits the value will meet it
+  }
 }
 
 /** Several gates as one: one step and one promise hop for all of them. */
@@ -93,11 +94,14 @@ class FusedGates implements Gate {
 
   constructor(private readonly gates: readonly Gate[]) {}
 
-  admit(): Pass | undefined {
+  admit(args?: readonly unknown[]): Pass | undefined {
     const passes: Pass[] = [];
     for (const gate of this.gates) {
-      const pass = gate.admit();
-      if (pass === undefined) return this.#unwind(passes, gate.refusal());
+      const pass = gate.admit(args);
+      if (pass === undefined) {
+        this.#unwind(passes, gate.refusal());
+        return undefined;
+      }
       passes.push(pass);
     }
     return new FusedPass(passes);
@@ -108,10 +112,9 @@ class FusedGates implements Gate {
   }
 
   /** The outer gates learn of an inner refusal as of any error of theirs. */
-  #unwind(passes: readonly Pass[], refusal: Error): undefined {
+  #unwind(passes: readonly Pass[], refusal: Error): void {
     for (const pass of passes.toReversed()) pass.fail(refusal);
     this.#refusal = refusal;
-    return undefined;
   }
 }
 

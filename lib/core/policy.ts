@@ -44,7 +44,8 @@ export interface Pass {
 
 /** Decides before a call and learns after it; never changes how often the work runs. */
 export interface Gate {
-  admit(): Pass | undefined;
+  /** @param args the call's arguments; absent for an `execute` */
+  admit(args?: readonly unknown[]): Pass | undefined;
   /** Why the last `admit()` gave nothing: a fresh error. */
   refusal(): Error;
   /** Takes its place where a layer inside it may answer before its work has ended. */

@@ -20,25 +20,29 @@ export abstract class Admission implements Pass {
   };
 
   succeed(value: unknown): void {
-    const { judge, totals } = this.machine;
+    const { machine } = this;
+    const { judge } = machine.rules;
     if (judge.readsValues && judge.ofValue(value) === 'failure') {
-      totals.failed++;
+      machine.failed++;
       this.failed(undefined);
     } else {
-      totals.successful++;
+      machine.successful++;
       this.succeeded();
     }
   }
 
   fail(error: unknown): void {
-    if (this.machine.judge.ofError(error) === 'nothing') { this.release(); return; }
-    this.machine.totals.failed++;
+    if (this.machine.rules.judge.ofError(error) === 'nothing') {
+      this.release();
+      return;
+    }
+    this.machine.failed++;
     this.machine.lastFailure = error;
     this.failed(error);
   }
 
   release(): void {
-    this.machine.totals.ignored++;
+    this.machine.ignored++;
     this.ignored();
   }
 

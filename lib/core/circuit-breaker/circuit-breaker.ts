@@ -1,20 +1,21 @@
 import { type CallContext, type Work, beginCall } from '../context.js';
 import type { CircuitState } from '../errors.js';
 import { type Gate, Policy, type PolicySnapshot } from '../policy.js';
-import { type RuntimeOptions, runtimeWith } from '../runtime.js';
-import { Issues, readOptions, text } from '../validation.js';
+import { type Runtime, type RuntimeOptions, runtimeWith } from '../runtime.js';
 import { Holds, type CircuitHold } from './holds.js';
-import { type BreakerOptionsInForce, Machine } from './machine.js';
+import { Machine } from './machine.js';
 import type { OpeningReport } from './opening-report.js';
 import {
+  type BreakerOptionsInForce,
   type CircuitBreakerOptions,
+  NO_OPTIONS,
   type CircuitStateListener,
-  DEFAULT_RECOVERY,
   type ResolvedCircuitBreakerOptions,
-  circuitBreakerSchema,
+  resolveBreakerOptions,
 } from './options.js';
 import { type Permit, permitFor } from './permit.js';
 import { HalfOpen } from './half-open.js';
+import { Rules } from './rules.js';
 import { Open } from './states.js';
 
 /**
@@ -61,21 +62,41 @@ export interface CircuitBreakerSnapshot extends PolicySnapshot {
 export class CircuitBreaker extends Policy {
   readonly kind = 'circuitBreaker';
   readonly name: string;
-  readonly #machine: Machine;
-  readonly #holds: Holds;
   /** As written, so that a change leaves the defaults of the rest in force. */
   #given: CircuitBreakerOptions;
+  #options: BreakerOptionsInForce;
+  readonly #runtime: Runtime;
+  readonly #createdAt: number;
+  #started: Machine | undefined;
+  #holds: Holds | undefined;
 
   constructor(
     name = 'default',
-    options?: CircuitBreakerOptions,
-    { runtime }: { runtime?: RuntimeOptions } = {},
+    options: CircuitBreakerOptions = NO_OPTIONS,
+    { runtime }: { readonly runtime?: RuntimeOptions } = {},
   ) {
     super();
     this.name = name;
-    this.#given = { ...options };
-    this.#machine = new Machine(name, resolveBreakerOptions(name, options), runtimeWith(runtime));
-    this.#holds = new Holds(this.#machine);
+    this.#given = options;
+    this.#options = resolveBreakerOptions(name, options);
+    this.#runtime = runtimeWith(runtime);
+    this.#createdAt = this.#runtime.clock.now();
+  }
+
+  /** The member of a keyed family that `machine` is. */
+  static of(machine: Machine): CircuitBreaker {
+    const { name, options, rules } = machine;
+    const breaker = new CircuitBreaker(name, options, rules);
+    breaker.#started = machine;
+    return breaker;
+  }
+
+  /** Made on first use: an idle breaker is little more than its name. */
+  get #machine(): Machine {
+    return (this.#started ??= new Machine(
+      new Rules(this.name, this.#options, this.#runtime),
+      this.#createdAt,
+    ));
   }
 
   override get id(): string {
@@ -84,7 +105,7 @@ export class CircuitBreaker extends Policy {
 
   /** The options in force: frozen, durations in milliseconds. */
   get options(): ResolvedCircuitBreakerOptions {
-    return this.#machine.options;
+    return this.#options;
   }
 
   /** Where it stands; open until the first call after `recoveryTimeout`. */
@@ -99,19 +120,19 @@ export class CircuitBreaker extends Policy {
 
   /** A plain snapshot. */
   get stats(): CircuitBreakerStats {
-    const { totals, state, stateChanges, lastFailure, options } = this.#machine;
-    const { admitted, successful, failed, ignored, rejected } = totals;
+    const machine = this.#machine;
+    const { state, lastFailure, shadowRejections } = machine;
     const recovering = state instanceof Open || state instanceof HalfOpen;
     return {
-      totalCalls: admitted + rejected,
-      successfulCalls: successful,
-      failedCalls: failed,
-      rejectedCalls: rejected,
-      ignoredCalls: ignored,
-      inFlight: admitted - successful - failed - ignored,
-      stateChanges,
+      totalCalls: machine.admitted + machine.rejected,
+      successfulCalls: machine.successful,
+      failedCalls: machine.failed,
+      rejectedCalls: machine.rejected,
+      ignoredCalls: machine.ignored,
+      inFlight: machine.inFlight,
+      stateChanges: machine.stateChanges,
       consecutiveFailures: state.consecutiveFailures,
-      ...(options.mode === 'shadow' && { shadowRejections: totals.shadowRejections }),
+      ...(this.#options.mode === 'shadow' && { shadowRejections }),
       ...(lastFailure !== undefined && { lastFailure }),
       ...(recovering && { openedAt: state.openedAt }),
     };
@@ -145,17 +166,21 @@ export class CircuitBreaker extends Policy {
    * For tests and emergencies: it sends full traffic to a dependency that may still be failing.
    */
   reset(): void {
-    this.#holds.reset();
+    this.#manual().reset();
   }
 
   /** Holds it open until every handle is released, or `reset()`. */
   isolate(): CircuitHold {
-    return this.#holds.take('isolate');
+    return this.#manual().take('isolate');
   }
 
   /** Lets everything through and records only totals, until every handle is released, or `reset()`. */
   disable(): CircuitHold {
-    return this.#holds.take('disable');
+    return this.#manual().take('disable');
+  }
+
+  #manual(): Holds {
+    return (this.#holds ??= new Holds(this.#machine));
   }
 
   /** Tells `listener` of every change of state, after it; the result takes it back. */
@@ -170,8 +195,9 @@ export class CircuitBreaker extends Policy {
    */
   configure(changes: CircuitBreakerOptions): void {
     const given = { ...this.#given, ...changes };
-    this.#machine.configure(resolveBreakerOptions(this.name, given));
+    this.#options = resolveBreakerOptions(this.name, given);
     this.#given = given;
+    this.#started?.configure(this.#options);
   }
 
   snapshot(): CircuitBreakerSnapshot {
@@ -189,17 +215,4 @@ export class CircuitBreaker extends Policy {
       ...(lastOpening && { lastOpening }),
     };
   }
-}
-
-function resolveBreakerOptions(name: unknown, options: unknown): BreakerOptionsInForce {
-  const issues = new Issues();
-  const named = text()(name);
-  if (!('value' in named)) issues.add('circuitBreaker name', 'must be a non-empty string', name);
-  const path = `circuitBreaker(${typeof name === 'string' ? name : '?'})`;
-  const resolved = readOptions(circuitBreakerSchema, options, path, issues);
-  issues.throwIfAny();
-  const { recoveryTimeout } = resolved;
-  const fixed = typeof recoveryTimeout === 'number' && recoveryTimeout > 0;
-  const { probeTimeout = fixed ? recoveryTimeout : DEFAULT_RECOVERY } = resolved;
-  return Object.freeze({ ...resolved, probeTimeout });
 }

@@ -31,7 +31,7 @@ export class Closed extends Admission implements State {
 
   admit(): Pass | undefined {
     if (this.ramp !== undefined && !this.#rampAdmits(this.ramp)) return this.machine.reject();
-    this.machine.totals.admitted++;
+    this.machine.admitted++;
     // Only slow calls need a clock, and an object for each call to hold the time.
     if (this.#slowAfter === undefined) return this;
     return new TimedCall(this.machine, this, this.machine.clock.now());

@@ -21,11 +21,11 @@ export class HalfOpen implements State {
   ) {}
 
   admit(): Pass | undefined {
-    const { clock, totals } = this.machine;
+    const { clock } = this.machine;
     const now = clock.now();
     this.#dropExpired(now);
     if (this.#probes.length >= this.#places) return this.machine.reject();
-    totals.admitted++;
+    this.machine.admitted++;
     const probe = new Probe(this.machine, this, now);
     this.#probes.push(probe);
     return probe;

@@ -1,90 +1,86 @@
 import { type CircuitState } from '../errors.js';
 import type { Gate, Pass } from '../policy.js';
-import { type Clock, type Runtime, tell } from '../runtime.js';
-import { Judge } from './judge.js';
-import type { OpeningReport } from './opening-report.js';
-import type {
-  CircuitStateChange,
-  CircuitStateListener,
-  ResolvedCircuitBreakerOptions,
-} from './options.js';
+import type { Clock } from '../runtime.js';
 import { Closed } from './closed.js';
 import { HalfOpen } from './half-open.js';
+import type { OpeningReport } from './opening-report.js';
+import type { BreakerOptionsInForce, CircuitStateListener } from './options.js';
 import { Ramp, openTime } from './recovery.js';
+import type { Rules } from './rules.js';
+import { StateListeners } from './state-listeners.js';
 import { Open, type State, Unheeded, rejectionBy } from './states.js';
 
 /** Lifetime counts; they never go back. */
-export interface Totals {
-  admitted: number;
-  successful: number;
-  failed: number;
-  ignored: number;
-  rejected: number;
+class Totals {
+  admitted = 0;
+  successful = 0;
+  failed = 0;
+  ignored = 0;
+  rejected = 0;
   /** In shadow mode: calls let through that would have been rejected. */
-  shadowRejections: number;
+  shadowRejections = 0;
 }
 
-/** The options with the probe timeout filled in, which depends on another. */
-export type BreakerOptionsInForce = ResolvedCircuitBreakerOptions & {
-  readonly probeTimeout: number;
-};
+/** What only a breaker needs that has moved at least once. */
+interface History {
+  stateChanges: number;
+  timeIn: Partial<Record<CircuitState, number>>;
+  lastOpening: OpeningReport | undefined;
+  /** Recoveries that failed since it last closed. */
+  failedRecoveries: number;
+}
 
 /** Holds a breaker's state. `#moveTo` is its only writer. */
-export class Machine implements Gate {
-  readonly totals: Totals = {
-    admitted: 0,
-    successful: 0,
-    failed: 0,
-    ignored: 0,
-    rejected: 0,
-    shadowRejections: 0,
-  };
-  judge: Judge;
-  readonly clock: Clock;
+export class Machine extends Totals implements Gate {
   lastFailure: unknown;
-  lastOpening: OpeningReport | undefined;
-  stateChanges = 0;
-  options: BreakerOptionsInForce;
   #state: State;
   #since: number;
-  readonly #timeIn: Partial<Record<CircuitState, number>> = {};
-  #leaveOwnListener: (() => void) | undefined;
-  #listeners: ReadonlySet<CircuitStateListener> = new Set();
-  #untold: CircuitStateChange[] | undefined;
-  readonly #unheeded = new Unheeded(this);
-  /** Recoveries that failed since it last closed. */
-  #failedRecoveries = 0;
+  #history: History | undefined;
+  #listeners: StateListeners | undefined;
+  #unheeded: Unheeded | undefined;
 
   constructor(
-    private readonly name: string,
-    options: BreakerOptionsInForce,
-    private readonly runtime: Runtime,
+    public rules: Rules,
+    since: number,
+    private readonly key = '',
   ) {
-    this.clock = runtime.clock;
-    this.#since = this.clock.now();
-    this.options = options;
-    this.judge = new Judge(options, name, runtime.logger);
-    this.#listenAs(options.onStateChange);
+    super();
+    this.#since = since;
     this.#state = new Closed(this);
   }
 
-  /** Takes on changed options in the state it is in; statistics and permits stay. */
-  configure(options: BreakerOptionsInForce): void {
-    if (options.onStateChange !== this.options.onStateChange) {
-      this.#listenAs(options.onStateChange);
-    }
-    this.options = options;
-    this.judge = new Judge(options, this.name, this.runtime.logger);
-    if (this.#state instanceof Closed) this.#state.refit();
+  get name(): string {
+    return this.rules.nameOf(this.key);
   }
 
-  #listenAs(listener: CircuitStateListener | undefined): void {
-    this.#leaveOwnListener?.();
-    this.#leaveOwnListener = listener && this.listen(listener);
+  get options(): BreakerOptionsInForce {
+    return this.rules.options;
+  }
+
+  get clock(): Clock {
+    return this.rules.runtime.clock;
   }
 
   get state(): State {
     return this.#state;
+  }
+
+  get stateChanges(): number {
+    return this.#history?.stateChanges ?? 0;
+  }
+
+  get lastOpening(): OpeningReport | undefined {
+    return this.#history?.lastOpening;
+  }
+
+  get inFlight(): number {
+    return this.admitted - this.successful - this.failed - this.ignored;
+  }
+
+  /** Takes on changed rules in the state it is in; statistics and permits stay. */
+  configure(options: BreakerOptionsInForce): void {
+    this.rules = this.rules.with(options);
+    if (this.#state instanceof Closed) this.#state.refit();
   }
 
   admit(): Pass | undefined {
@@ -94,12 +90,12 @@ export class Machine implements Gate {
   /** Counts a call that a state turns away; in shadow mode it passes, without a say. */
   reject(): Pass | undefined {
     if (this.options.mode === 'enforce') {
-      this.totals.rejected++;
+      this.rejected++;
       return undefined;
     }
-    this.totals.shadowRejections++;
-    this.totals.admitted++;
-    return this.#unheeded;
+    this.shadowRejections++;
+    this.admitted++;
+    return (this.#unheeded ??= new Unheeded(this));
   }
 
   refusal(): Error {
@@ -110,14 +106,15 @@ export class Machine implements Gate {
 
   openFrom(from: State, error: unknown, opening: OpeningReport): void {
     if (from !== this.#state) return;
-    this.lastOpening = opening;
+    const { clock, options } = this;
+    const history = this.#remembered();
     const reopens = from instanceof HalfOpen;
-    this.#failedRecoveries = reopens ? this.#failedRecoveries + 1 : 0;
-    const time = openTime(this.options, error, this.#failedRecoveries, this.runtime);
-    const recoversAt = this.clock.now() + time;
+    history.lastOpening = opening;
+    history.failedRecoveries = reopens ? history.failedRecoveries + 1 : 0;
+    const time = openTime(options, error, history.failedRecoveries, this.rules.runtime);
     const failures = from.consecutiveFailures + (reopens ? 1 : 0);
-    const openedAt = this.clock.wallTime();
-    this.#moveTo(new Open(this, recoversAt, failures, opening, openedAt), { error, opening });
+    const open = new Open(this, clock.now() + time, failures, opening, clock.wallTime());
+    this.#moveTo(open, { error, opening });
   }
 
   probeFrom(from: Open): void {
@@ -128,7 +125,7 @@ export class Machine implements Gate {
   closeFrom(from: State): void {
     if (from !== this.#state) return;
     const { rampUp } = this.options;
-    this.enter(new Closed(this, rampUp && new Ramp(rampUp, this.runtime)));
+    this.enter(new Closed(this, rampUp && new Ramp(rampUp, this.rules.runtime)));
   }
 
   /** Moves by hand: a reset, or a hold that begins or ends. */
@@ -141,44 +138,38 @@ export class Machine implements Gate {
     this.#state = next;
     if (from === next.name) return;
     const now = this.clock.now();
-    this.#timeIn[from] = (this.#timeIn[from] ?? 0) + now - this.#since;
+    const history = this.#remembered();
+    history.timeIn[from] = (history.timeIn[from] ?? 0) + now - this.#since;
+    history.stateChanges++;
     this.#since = now;
-    this.stateChanges++;
-    if (this.#listeners.size === 0) return;
+    const { onStateChange } = this.options;
+    if (this.#listeners === undefined && onStateChange === undefined) return;
     const at = this.clock.wallTime();
-    this.#tell({ breakerName: this.name, from, to: next.name, at, ...cause });
-  }
-
-  /** Tells every listener of every change in the order of the changes, also of one made by a listener. */
-  #tell(change: CircuitStateChange): void {
-    if (this.#untold) return void this.#untold.push(change);
-    this.#untold = [change];
-    for (const each of this.#untold) {
-      for (const listener of this.#listeners) this.#call(listener, each);
-    }
-    this.#untold = undefined;
-  }
-
-  #call(listener: CircuitStateListener, change: CircuitStateChange): void {
-    const message = `Circuit breaker "${this.name}": a state listener threw; the change stands`;
-    tell(
-      () => listener(change),
-      (thrown) => this.runtime.logger.error(message, thrown),
-    );
+    this.#told().tell({ breakerName: this.name, from, to: next.name, at, ...cause }, onStateChange);
   }
 
   listen(listener: CircuitStateListener): () => void {
-    const entry: CircuitStateListener = (change) => listener(change);
-    this.#listeners = new Set([...this.#listeners, entry]);
-    return () => {
-      this.#listeners = new Set([...this.#listeners].filter((each) => each !== entry));
-    };
+    return this.#told().add(listener);
+  }
+
+  #told(): StateListeners {
+    return (this.#listeners ??= new StateListeners(this.rules.runtime.logger));
+  }
+
+  #remembered(): History {
+    return (this.#history ??= {
+      stateChanges: 0,
+      timeIn: {},
+      lastOpening: undefined,
+      failedRecoveries: 0,
+    });
   }
 
   /** Milliseconds spent in each state entered so far, the present one included. */
   timeInStates(): Partial<Record<CircuitState, number>> {
     const { name } = this.#state;
+    const timeIn = this.#history?.timeIn;
     const present = this.clock.now() - this.#since;
-    return { ...this.#timeIn, [name]: (this.#timeIn[name] ?? 0) + present };
+    return { ...timeIn, [name]: (timeIn?.[name] ?? 0) + present };
   }
 }

@@ -18,7 +18,10 @@ export class FailureTally {
   add(error: unknown): void {
     const name = failureName(error);
     const count = this.#counts.get(name);
-    if (count === undefined && this.#counts.size >= MOST_NAMES) { this.#bump('(other)'); return; }
+    if (count === undefined && this.#counts.size >= MOST_NAMES) {
+      this.#bump('(other)');
+      return;
+    }
     this.#bump(name);
   }
 

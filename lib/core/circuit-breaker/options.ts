@@ -1,6 +1,7 @@
 import { type ErrorFilter, errorFilter } from '../error-filter.js';
 import type { CircuitState } from '../errors.js';
 import {
+  Issues,
   type Schema,
   boolean,
   callback,
@@ -11,7 +12,9 @@ import {
   number,
   oneOf,
   predicate,
+  readOptions,
   required,
+  text,
 } from '../validation.js';
 import type { Duration } from '../duration.js';
 import type { OpeningReport } from './opening-report.js';
@@ -142,6 +145,39 @@ export const circuitBreakerSchema: Schema<ResolvedCircuitBreakerOptions> = {
     default: undefined,
   },
   mode: { rule: oneOf('enforce', 'shadow'), default: 'enforce' },
-  maxKeys: { rule: integer(1), default: 1000 },
+  maxKeys: { rule: integer(1, 10_000_000), default: 1000 },
   captureStack: { rule: boolean(), default: false },
 };
+
+/** The options with the probe timeout filled in, which depends on another. */
+export type BreakerOptionsInForce = ResolvedCircuitBreakerOptions & {
+  readonly probeTimeout: number;
+};
+
+const inForce = new WeakMap<object, BreakerOptionsInForce>();
+
+/** Stands for no options at all, so that all breakers without any share one resolved object. */
+export const NO_OPTIONS: CircuitBreakerOptions = Object.freeze({});
+
+/**
+ * Checks and completes a breaker's options. Frozen ones are remembered, so that a keyed family, and all
+ * breakers without options, share one object.
+ * @throws ResilienceConfigError naming every option that breaks its rule
+ */
+export function resolveBreakerOptions(name: unknown, options: unknown): BreakerOptionsInForce {
+  const known = inForce.get(options as object);
+  if (known !== undefined && 'value' in text()(name)) return known;
+  const issues = new Issues();
+  if (!('value' in text()(name)))
+    issues.add('circuitBreaker name', 'must be a non-empty string', name);
+  const path = `circuitBreaker(${typeof name === 'string' ? name : '?'})`;
+  const resolved = readOptions(circuitBreakerSchema, options, path, issues);
+  issues.throwIfAny();
+  const { recoveryTimeout } = resolved;
+  const fixed = typeof recoveryTimeout === 'number' && recoveryTimeout > 0;
+  const { probeTimeout = fixed ? recoveryTimeout : DEFAULT_RECOVERY } = resolved;
+  const complete = Object.freeze({ ...resolved, probeTimeout });
+  inForce.set(complete, complete);
+  if (options === NO_OPTIONS) inForce.set(NO_OPTIONS, complete);
+  return complete;
+}

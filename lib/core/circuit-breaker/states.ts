@@ -66,7 +66,7 @@ export class Disabled extends Unheeded implements State {
   readonly consecutiveFailures = 0;
 
   admit(): Pass {
-    this.machine.totals.admitted++;
+    this.machine.admitted++;
     return this;
   }
 }

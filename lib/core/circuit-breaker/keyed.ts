@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { CircuitState } from '../errors.js';
+import { type Gate, type Pass, Policy, type PolicySnapshot } from '../policy.js';
+import { type RuntimeOptions, runtimeWith } from '../runtime.js';
+import { CircuitBreaker } from './circuit-breaker.js';
+import { Machine } from './machine.js';
+import {
+  type BreakerOptionsInForce,
+  type CircuitBreakerOptions,
+  type CircuitStateChange,
+  resolveBreakerOptions,
+} from './options.js';
+import { Rules } from './rules.js';
+
+/** What a family of breakers shows of itself: never a row for each key. */
+export interface KeyedBreakerSummary {
+  readonly keys: number;
+  /** How many of them are not closed, by state. */
+  readonly notClosed: Readonly<Partial<Record<CircuitState, number>>>;
+  /** Some of those, at most ten, the one longest not closed first. */
+  readonly examples: readonly { readonly key: string; readonly state: CircuitState }[];
+  /** Breakers dropped to make room. */
+  readonly evicted: number;
+}
+
+export interface KeyedBreakersSnapshot extends PolicySnapshot {
+  readonly summary: KeyedBreakerSummary;
+}
+
+/** Picks the key of a call from its arguments: a tenant, a host, a shard. */
+// `any`: the arguments are the protected method's.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type BreakerKeyFunction = (...args: any[]) => string | number | bigint | boolean | undefined;
+
+const LONGEST_KEY = 128;
+const MOST_EXAMPLES = 10;
+const MOST_LOOKED_AT = 32;
+
+/**
+ * One circuit breaker for each key, at most `maxKeys`. The least recently used closed, idle one makes
+ * room for a new key; one that is not closed goes only when all are like it.
+ */
+export class KeyedCircuitBreakers extends Policy {
+  readonly kind = 'circuitBreaker';
+  readonly options: BreakerOptionsInForce;
+  readonly #rules: Rules;
+  readonly #closed: LRUCache<string, Machine>;
+  /** Not closed, in the order in which they left that state: not to be forgotten. */
+  readonly #tripped = new Map<string, Machine>();
+  /** Made for those who asked for a key's breaker; the gate needs the machine alone. */
+  readonly #faces = new WeakMap<Machine, CircuitBreaker>();
+  #evicted = 0;
+
+  constructor(
+    readonly name: string,
+    options?: CircuitBreakerOptions,
+    { runtime }: { runtime?: RuntimeOptions } = {},
+  ) {
+    super();
+    const { onStateChange } = options ?? {};
+    const listener = (change: CircuitStateChange): void => {
+      this.#moved(change);
+      onStateChange?.(change);
+    };
+    resolveBreakerOptions(name, options);
+    this.options = resolveBreakerOptions(name, { ...options, onStateChange: listener });
+    this.#rules = new Rules(name, this.options, runtimeWith(runtime), (key) => `${name}[${key}]`);
+    this.#closed = new LRUCache({ max: this.options.maxKeys });
+  }
+
+  override get id(): string {
+    return `breaker:${this.name}[*]`;
+  }
+
+  /** The breaker of a key, made when it is not known; using it keeps it. */
+  for(key: string | number | bigint | boolean): CircuitBreaker {
+    const machine = this.#machineOf(boundedKey(key));
+    let face = this.#faces.get(machine);
+    if (face === undefined) this.#faces.set(machine, (face = CircuitBreaker.of(machine)));
+    return face;
+  }
+
+  #machineOf(key: string): Machine {
+    return this.#closed.get(key) ?? this.#tripped.get(key) ?? this.#add(key);
+  }
+
+  get size(): number {
+    return this.#closed.size + this.#tripped.size;
+  }
+
+  summary(): KeyedBreakerSummary {
+    const notClosed: Partial<Record<CircuitState, number>> = {};
+    for (const { state } of this.#tripped.values()) {
+      notClosed[state.name] = (notClosed[state.name] ?? 0) + 1;
+    }
+    const examples = [...this.#tripped].slice(0, MOST_EXAMPLES).map(([key, { state }]) => ({
+      key,
+      state: state.name,
+    }));
+    return { keys: this.size, notClosed, examples, evicted: this.#evicted };
+  }
+
+  /** A gate per call: its key decides which breaker is asked. */
+  stages(): [Gate] {
+    return [this.gateBy((key: string) => key)];
+  }
+
+  /** The gate for a method whose arguments `keyOf` reads. */
+  gateBy(keyOf: BreakerKeyFunction): Gate {
+    let refused: Gate | undefined;
+    return {
+      admit: (args): Pass | undefined => {
+        const machine = this.#machineOf(boundedKey(this.#keyFrom(keyOf, args)));
+        const pass = machine.admit();
+        if (pass === undefined) refused = machine;
+        return pass;
+      },
+      refusal: () => (refused as Gate).refusal(),
+    };
+  }
+
+  snapshot(): KeyedBreakersSnapshot {
+    const { id, kind, name, options } = this;
+    return { id, kind, name, options, summary: this.summary() };
+  }
+
+  #keyFrom(keyOf: BreakerKeyFunction, args: readonly unknown[] = []): unknown {
+    try {
+      return keyOf(...args);
+    } catch (thrown) {
+      this.#rules.runtime.logger.error(
+        `Circuit breaker "${this.name}": key threw; the call goes to the breaker of the empty key`,
+        thrown,
+      );
+      return '';
+    }
+  }
+
+  #add(key: string): Machine {
+    if (this.size >= this.options.maxKeys) this.#evictOne();
+    const machine = new Machine(this.#rules, this.#rules.runtime.clock.now(), key);
+    this.#closed.set(key, machine);
+    return machine;
+  }
+
+  #evictOne(): void {
+    const key = this.#idleKey();
+    if (key !== undefined) this.#closed.delete(key);
+    else this.#tripped.delete(this.#tripped.keys().next().value as string);
+    this.#evicted++;
+  }
+
+  /** The least recently used closed key without a call in flight, or the least recently used one. */
+  #idleKey(): string | undefined {
+    let looked = 0;
+    let oldest: string | undefined;
+    for (const key of this.#closed.rkeys()) {
+      oldest ??= key;
+      if (this.#closed.peek(key)?.inFlight === 0) return key;
+      if (++looked === MOST_LOOKED_AT) break;
+    }
+    return oldest;
+  }
+
+  #moved({ breakerName, from, to }: CircuitStateChange): void {
+    const key = breakerName.slice(this.name.length + 1, -1);
+    if (from === CircuitState.CLOSED) {
+      const machine = this.#closed.peek(key);
+      if (machine === undefined) return; // evicted before its call settled
+      this.#closed.delete(key);
+      this.#tripped.set(key, machine);
+    } else if (to === CircuitState.CLOSED) {
+      const machine = this.#tripped.get(key);
+      if (machine === undefined) return;
+      this.#tripped.delete(key);
+      this.#closed.set(key, machine);
+    }
+  }
+}
+
+/** Keys may come from outside: their length is bounded, and long ones stay apart by their digest. */
+function boundedKey(key: unknown): string {
+  const known = typeof key === 'string' ? key : describeKey(key);
+  return known.length <= LONGEST_KEY
+    ? known
+    : createHash('sha256').update(known).digest('base64url');
+}
+
+function describeKey(key: unknown): string {
+  return typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean'
+    ? String(key)
+    : '';
+}

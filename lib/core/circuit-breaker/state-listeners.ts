@@ -1,0 +1,42 @@
+import { type Logger, tell } from '../runtime.js';
+import type { CircuitStateChange, CircuitStateListener } from './options.js';
+
+/** Tells listeners of every change in the order of the changes, also of those that a listener makes. */
+export class StateListeners {
+  #listeners: readonly CircuitStateListener[] = [];
+  #untold: CircuitStateChange[] | undefined;
+
+  constructor(private readonly logger: Logger) {}
+
+  /** The result takes it back. */
+  add(listener: CircuitStateListener): () => void {
+    // An entry of its own: the same function may be added twice.
+    const entry: CircuitStateListener = (change) => listener(change);
+    this.#listeners = [...this.#listeners, entry];
+    return () => {
+      this.#listeners = this.#listeners.filter((each) => each !== entry);
+    };
+  }
+
+  /** @param first the breaker's own listener, from its options */
+  tell(change: CircuitStateChange, first?: CircuitStateListener): void {
+    if (this.#untold) {
+      this.#untold.push(change);
+      return;
+    }
+    this.#untold = [change];
+    for (const each of this.#untold) {
+      if (first) this.#call(first, each);
+      for (const listener of this.#listeners) this.#call(listener, each);
+    }
+    this.#untold = undefined;
+  }
+
+  #call(listener: CircuitStateListener, change: CircuitStateChange): void {
+    const message = `Circuit breaker "${change.breakerName}": a state listener threw; the change stands`;
+    tell(
+      () => listener(change),
+      (thrown) => this.logger.error(message, thrown),
+    );
+  }
+}

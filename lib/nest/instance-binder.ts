@@ -1,5 +1,7 @@
 import type { OnModuleInit } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
+import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import { isThenable } from '../core/compile.js';
 import { Issues } from '../core/validation.js';
 import { wrappersIn } from './application-classes.js';
 import { forgetUnknown } from './named-providers.js';
@@ -19,14 +21,45 @@ export class InstanceBinder implements OnModuleInit {
     const issues = new Issues();
     forgetUnknown(this.registry, this.modules);
     for (const wrapper of wrappersIn(this.modules)) {
-      if (!wrapper.isDependencyTreeStatic()) continue;
-      const instance: unknown = wrapper.instance;
-      if (typeof instance !== 'object' || instance === null || !wantsRegistry(instance)) continue;
-      bindRegistry(instance, this.registry);
-      for (const method of protectedMethodsOf(instance.constructor)) {
-        collect(issues, () => this.registry.pipelineOf(method));
+      if (makesMore(wrapper)) this.#bindWhatItMakes(wrapper);
+      for (const instance of instancesOf(wrapper)) {
+        if (!this.#bind(instance)) continue;
+        for (const method of protectedMethodsOf(instance.constructor)) {
+          collect(issues, () => this.registry.pipelineOf(method));
+        }
       }
     }
     issues.throwIfAny();
   }
+
+  #bind(instance: unknown): instance is object {
+    if (typeof instance !== 'object' || instance === null) return false;
+    if (!wantsRegistry(instance, this.registry)) return false;
+    bindRegistry(instance, this.registry);
+    return true;
+  }
+
+  #bindWhatItMakes(wrapper: InstanceWrapper): void {
+    const factory = wrapper.metatype as (...args: unknown[]) => unknown;
+    const bound = (instance: unknown): unknown => {
+      this.#bind(instance);
+      return instance;
+    };
+    wrapper.metatype = (...args: unknown[]) => {
+      const made = factory(...args);
+      return isThenable(made) ? made.then(bound) : bound(made);
+    };
+  }
+}
+
+/** Whether it is a factory that Nest calls again: for each request, or for each who injects it. */
+function makesMore(wrapper: InstanceWrapper): boolean {
+  const factory = typeof wrapper.metatype === 'function' && Array.isArray(wrapper.inject);
+  return factory && (wrapper.isTransient || !wrapper.isDependencyTreeStatic());
+}
+
+function instancesOf(wrapper: InstanceWrapper): unknown[] {
+  if (!wrapper.isDependencyTreeStatic()) return [];
+  if (!wrapper.isTransient) return [wrapper.instance];
+  return wrapper.getStaticTransientInstances().map((host) => host?.instance as unknown);
 }

@@ -30,9 +30,9 @@ export function requestRegistry(target: object): void {
   Optional()(target, REGISTRY);
 }
 
-/** Whether instances of this shape have decorated methods that want a registry. */
-export function wantsRegistry(instance: object): boolean {
-  return REGISTRY in instance && (instance as Bound)[REGISTRY] === undefined;
+/** Whether the instance has decorated methods, and not this registry: a `useValue` may come from another test. */
+export function wantsRegistry(instance: object, registry: ResilienceRegistry): boolean {
+  return REGISTRY in instance && (instance as Bound)[REGISTRY] !== registry;
 }
 
 export function bindRegistry(instance: object, registry: ResilienceRegistry): void {

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { asyncIterableAdapter } from '../core/async-iterable.js';
 import type { CompiledPipeline } from '../core/compile.js';
 import type { Work } from '../core/context.js';
-import { protectFunction } from '../core/wrap.js';
+import { disguise, protectFunction } from '../core/wrap.js';
 import { observableAdapter } from '../rxjs/observable-adapter.js';
 import type { PolicySpec } from './policy-spec.js';
 import {
@@ -49,8 +49,9 @@ function wrap(record: ProtectedMethod, { target, key }: MethodSite): Work {
   return protectFunction(record.original, pipelineOf, { adapters: ADAPTERS, returnType });
 }
 
-/** What decorators between ours have left on the method: routes, guards, documentation. */
+/** What decorators below and between ours have left on the method: routes, guards, documentation. */
 function copyLooks(from: Work, to: Work): void {
+  disguise(to, from);
   for (const key of Reflect.getOwnMetadataKeys(from)) {
     Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, from), to);
   }

@@ -1,0 +1,135 @@
+import { isAbortError } from './cancellation.js';
+import type { CallContext } from './context.js';
+import {
+  type CompiledFilter,
+  type ErrorFilter,
+  compileFilter,
+  errorFilter,
+} from './error-filter.js';
+import { type Layer, Policy, type PolicySetting, type PolicySnapshot, type Run } from './policy.js';
+import { promised } from './promised.js';
+import { type Runtime, runtimeWith } from './runtime.js';
+import { Issues, type Schema, callback, readOptions } from './validation.js';
+
+/**
+ * Answers in place of failed work, with its receiver: gets the error and the work's own arguments,
+ * or the error and the call's context under `execute`.
+ */
+// `any`: receiver and parameters are the protected function's.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type FallbackHandler = (this: any, error: any, ...args: any[]) => unknown;
+
+export interface FallbackOptions {
+  /** The errors it covers. Default: every error except aborts, which it covers only where named. */
+  on?: ErrorFilter | undefined;
+}
+
+/** The options in force. */
+export interface ResolvedFallbackOptions {
+  readonly on: ErrorFilter | undefined;
+}
+
+export const fallbackSchema: Schema<ResolvedFallbackOptions> = {
+  on: { rule: errorFilter(), default: undefined },
+};
+
+/** What became of errors that it covers. */
+export type FallbackOutcome = 'served' | 'failed';
+
+export interface FallbackSnapshot extends PolicySnapshot {
+  readonly calls: Readonly<Record<FallbackOutcome, number>>;
+}
+
+/** Answers in place of work that failed. Made by `fallback()`. */
+export class FallbackPolicy extends Policy implements Layer {
+  readonly kind = 'fallback';
+  readonly name: string;
+  readonly options: ResolvedFallbackOptions;
+  readonly #handler: FallbackHandler;
+  readonly #matches: CompiledFilter;
+  readonly #runtime: Runtime;
+  readonly #calls: Record<FallbackOutcome, number> = { served: 0, failed: 0 };
+
+  constructor(handler: FallbackHandler, options?: FallbackOptions, setting: PolicySetting = {}) {
+    super();
+    this.name = setting.name ?? 'fallback';
+    const path = `fallback(${this.name})`;
+    const issues = new Issues();
+    const checked = callback<FallbackHandler>()(handler);
+    if ('problem' in checked) issues.add(`${path} handler`, checked.problem, handler);
+    this.options = readOptions(fallbackSchema, options, path, issues);
+    issues.throwIfAny();
+    const { on } = this.options;
+    this.#handler = handler;
+    this.#matches =
+      on === undefined ? (error) => !isAbortError(error) : compileFilter(on, isAbortError);
+    this.#runtime = runtimeWith(setting.runtime);
+  }
+
+  stages(): [Layer] {
+    return [this];
+  }
+
+  link(next: Run): Run {
+    return (work, self, args, call) =>
+      promised(next, work, self, args, call).then(undefined, (error: unknown) => {
+        if (!this.#covers(error, call)) throw error;
+        return this.#serve(error, self, args ?? [call]);
+      });
+  }
+
+  /** Nobody is there to be answered after an abort, nor can an answer begin twice. */
+  #covers(error: unknown, call: CallContext): boolean {
+    if (call.abortedWith(error) || call.progress?.committed === true) return false;
+    try {
+      return this.#matches(error);
+    } catch (thrown) {
+      this.#runtime.logger.error(
+        `Fallback "${this.name}": the filter "on" threw; the error is not covered`,
+        thrown,
+      );
+      return false;
+    }
+  }
+
+  async #serve(error: unknown, self: unknown, args: readonly unknown[]): Promise<unknown> {
+    try {
+      const value: unknown = await this.#handler.call(self, error, ...args);
+      this.#calls.served++;
+      return value;
+    } catch (thrown) {
+      this.#calls.failed++;
+      giveCause(thrown, error);
+      throw thrown;
+    }
+  }
+
+  snapshot(): FallbackSnapshot {
+    const { id, kind, name, options } = this;
+    return { id, kind, name, options, calls: { ...this.#calls } };
+  }
+}
+
+/** Says what came before, where `error` does not say already why it came, and would not go in a circle. */
+function giveCause(error: unknown, cause: unknown): void {
+  if (!(error instanceof Error) || 'cause' in error || !Object.isExtensible(error)) return;
+  for (let at = cause; at instanceof Error; at = at.cause) if (at === error) return;
+  Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true });
+}
+
+/**
+ * An answer for when the rest of the pipeline fails. Its own error wins, with the original as `cause`.
+ *
+ * @example
+ * const rates = fallback((error, currency) => cache.get(currency), { on: isTransientError });
+ * const rateOf = rates.wrap((currency: string) => client.rate(currency));
+ * @param handler sync or async; `this` and the arguments are those of the protected function
+ * @throws ResilienceConfigError for a handler that is no function, or a filter that is none
+ */
+export function fallback(
+  handler: FallbackHandler,
+  options?: FallbackOptions,
+  setting?: PolicySetting,
+): FallbackPolicy {
+  return new FallbackPolicy(handler, options, setting);
+}

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock, Timer } from '../core/runtime.js';
 
 interface Pending extends Timer {
@@ -39,7 +40,9 @@ export class FakeClock implements Clock {
   }
 
   setTimeout(callback: () => void, delay: number): Timer {
-    const timer: Pending = { at: this.#now + delay, callback };
+    // As a real timer does, it calls back in the async context in which it was set.
+    const inContext = AsyncLocalStorage.snapshot();
+    const timer: Pending = { at: this.#now + delay, callback: () => inContext(callback) };
     this.#pending.add(timer);
     return timer;
   }

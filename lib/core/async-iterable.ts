@@ -92,7 +92,8 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     ]();
     const item = await source.next();
     if (item.done === true) return item.value;
-    if (this.#over || call.cancellation?.aborted === true) {
+    // Another try (a hedge) may have been first with its first item.
+    if (this.#over || this.#progress.committed || call.cancellation?.aborted === true) {
       source.return?.().catch(() => undefined);
       throw reasonOf(call);
     }

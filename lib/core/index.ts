@@ -1,4 +1,8 @@
 export { AbortError, isAbortError } from './cancellation.js';
+export { BulkheadPolicy, bulkhead } from './bulkhead/bulkhead.js';
+export type { BulkheadSnapshot } from './bulkhead/bulkhead.js';
+export type { BulkheadOptions, ResolvedBulkheadOptions } from './bulkhead/options.js';
+export type { BulkheadOutcome } from './bulkhead/slots.js';
 export { CircuitBreaker } from './circuit-breaker/circuit-breaker.js';
 export type {
   CircuitBreakerSnapshot,
@@ -10,9 +14,20 @@ export type {
   CircuitBreakerOptions,
   CircuitStateChange,
   CircuitStateListener,
+  RampUp,
+  RecoveryBackoff,
+  RecoveryTimeoutFunction,
   ResolvedCircuitBreakerOptions,
 } from './circuit-breaker/options.js';
+export type { ResolvedWindow, WindowOptions } from './circuit-breaker/window-options.js';
 export type { Permit } from './circuit-breaker/permit.js';
+export { KeyedCircuitBreakers } from './circuit-breaker/keyed.js';
+export type {
+  BreakerKeyFunction,
+  KeyedBreakerSummary,
+  KeyedBreakersSnapshot,
+} from './circuit-breaker/keyed.js';
+export { deadlineHeaders } from './deadline-headers.js';
 export { currentAttempt, currentSignal, remainingTime } from './context.js';
 export type { CallContext, ExecuteOptions } from './context.js';
 export type { Duration } from './duration.js';
@@ -30,10 +45,25 @@ export {
   isResilienceError,
 } from './errors.js';
 export type { CircuitRejection, ResilienceErrorCode, RetryExhaustedReason } from './errors.js';
+export { FallbackPolicy, fallback } from './fallback.js';
+export type {
+  FallbackHandler,
+  FallbackOptions,
+  FallbackOutcome,
+  FallbackSnapshot,
+  ResolvedFallbackOptions,
+} from './fallback.js';
+export { HedgePolicy, hedge } from './hedge/hedge.js';
+export type { HedgeOutcome, HedgeSnapshot } from './hedge/hedge.js';
+export type { HedgeOptions, ResolvedHedgeOptions } from './hedge/options.js';
 export { Pipeline, pipeline } from './pipeline.js';
 export type { PipelineSnapshot } from './pipeline.js';
 export { Policy } from './policy.js';
 export type { PolicyDescription, PolicyKind, PolicySetting, PolicySnapshot } from './policy.js';
+export { RateLimitPolicy, rateLimit } from './rate-limiter/rate-limiter.js';
+export type { RateLimitSnapshot } from './rate-limiter/rate-limiter.js';
+export type { RateLimitOutcome } from './rate-limiter/limiter.js';
+export type { RateLimitOptions, ResolvedRateLimitOptions } from './rate-limiter/options.js';
 export type {
   BackoffFunction,
   BackoffKind,
@@ -43,6 +73,7 @@ export type {
 } from './retry/options.js';
 export { RetryPolicy, retry, withRetry } from './retry/retry.js';
 export type { RetryOutcome, RetrySnapshot } from './retry/retry.js';
+export { retryAfterOf } from './retry/retry-after.js';
 export { RetryBudget } from './retry/retry-budget.js';
 export type { RetryBudgetOptions } from './retry/retry-budget.js';
 export { RetryConfig } from './retry/retry-config.js';

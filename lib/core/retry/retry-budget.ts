@@ -1,4 +1,5 @@
 import type { Duration } from '../duration.js';
+import { ResilienceConfigError } from '../errors.js';
 import { type Runtime, type RuntimeOptions, runtimeWith } from '../runtime.js';
 import { type Rule, type Schema, duration, number, requireOptions } from '../validation.js';
 
@@ -103,3 +104,14 @@ export const budgetRule: Rule<RetryBudget | string> = (value) =>
   value instanceof RetryBudget || (typeof value === 'string' && value !== '')
     ? { value }
     : { problem: 'must be a RetryBudget or the name of one' };
+
+/** A name stands for a budget of the application, which has put the budget itself in its place. */
+export function requireBudget(
+  budget: RetryBudget | string | undefined,
+  path: string,
+): RetryBudget | undefined {
+  if (typeof budget !== 'string') return budget;
+  throw new ResilienceConfigError([
+    `${path}.budget "${budget}" is a name, and names are known to a module only; pass a RetryBudget`,
+  ]);
+}

@@ -6,7 +6,7 @@ import {
   plainCallBegins,
   plainCallEnds,
 } from '../context.js';
-import { ResilienceConfigError, type RetryExhaustedReason } from '../errors.js';
+import type { RetryExhaustedReason } from '../errors.js';
 import {
   type Layer,
   Policy,
@@ -16,7 +16,7 @@ import {
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
 import { type ResolvedRetryOptions, type RetryOptions } from './options.js';
-import type { RetryBudget } from './retry-budget.js';
+import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { type RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
 import { type FailedAttempt, RetryRun } from './retry-run.js';
@@ -60,7 +60,7 @@ export class RetryPolicy extends Policy implements Layer {
     this.options = resolveRetryOptions(options, `retry(${this.name})`);
     this.runtime = runtimeWith(setting.runtime);
     this.decision = new RetryDecision(this.options, this.name, this.runtime.logger);
-    this.budget = requireBudget(this.options.budget, this.name);
+    this.budget = requireBudget(this.options.budget, `retry(${this.name})`);
   }
 
   stages(): [Layer] {
@@ -123,17 +123,6 @@ export class RetryPolicy extends Policy implements Layer {
     const { id, kind, name, options, calls, attempts, waited } = this;
     return { id, kind, name, options, calls: { ...calls }, attempts, waited };
   }
-}
-
-/** A name stands for a budget of the application, which has put the budget itself in its place. */
-function requireBudget(
-  budget: RetryBudget | string | undefined,
-  name: string,
-): RetryBudget | undefined {
-  if (typeof budget !== 'string') return budget;
-  throw new ResilienceConfigError([
-    `retry(${name}).budget "${budget}" is a name, and names are known to a module only; pass a RetryBudget`,
-  ]);
 }
 
 /**

@@ -1,0 +1,139 @@
+import { AbortError, CancelScope, isAbortError } from '../cancellation.js';
+import type { CallContext, Work } from '../context.js';
+import type { Run } from '../policy.js';
+import { promised } from '../promised.js';
+import type { Timer } from '../runtime.js';
+import type { HedgePolicy } from './hedge.js';
+
+interface HedgeTarget {
+  readonly work: Work;
+  readonly self: unknown;
+  readonly args: readonly unknown[] | undefined;
+  readonly call: CallContext;
+}
+
+/** One try: what aborts it, and since when it runs. */
+interface Try {
+  readonly number: number;
+  readonly scope: CancelScope;
+  readonly startedAt: number;
+}
+
+/** The tries of one call. */
+export class HedgedCall {
+  #started = 0;
+  readonly #running = new Set<Try>();
+  #answered = false;
+  #timer: Timer | undefined;
+  #leaveLifetime: (() => void) | undefined;
+
+  constructor(
+    private readonly policy: HedgePolicy,
+    private readonly next: Run,
+    private readonly target: HedgeTarget,
+    private readonly resolve: (value: unknown) => void,
+    private readonly reject: (error: unknown) => void,
+  ) {}
+
+  begin(): void {
+    this.policy.budget?.deposit();
+    this.#leaveLifetime = this.policy.runtime.lifetime?.onEnd(() => this.#clearTimer());
+    this.#start();
+  }
+
+  #start(): void {
+    const { work, self, args, call } = this.target;
+    const scope = new CancelScope(call.cancellation);
+    const started = { number: ++this.#started, scope, startedAt: this.#now() };
+    this.#running.add(started);
+    this.policy.attempts++;
+    this.#setTimer();
+    promised(this.next, work, self, args, call.within(scope)).then(
+      (value) => this.#onSuccess(started, value),
+      (error: unknown) => this.#onFailure(started, error),
+    );
+  }
+
+  #onSuccess(winner: Try, value: unknown): void {
+    this.#running.delete(winner);
+    if (this.#answered) return this.target.call.lingering?.ends();
+    winner.scope.close();
+    this.#observe(winner);
+    this.#answer(winner.number === 1 ? 'original' : 'hedge');
+    this.resolve(value);
+    this.#abortLosers();
+  }
+
+  #onFailure(failed: Try, error: unknown): void {
+    this.#running.delete(failed);
+    if (this.#answered) return this.target.call.lingering?.ends();
+    failed.scope.close();
+    if (this.#running.size > 0) return;
+    if (!this.#givenUp(error) && this.#mayStart()) {
+      this.#start();
+    } else {
+      this.#answer('none');
+      this.reject(error);
+    }
+  }
+
+  #abortLosers(): void {
+    if (this.#running.size === 0) return;
+    const reason = new AbortError('Another try has answered first');
+    for (const loser of this.#running) {
+      this.#observe(loser);
+      this.target.call.lingering?.begins();
+      loser.scope.abort(reason);
+    }
+  }
+
+  #answer(winner: 'original' | 'hedge' | 'none'): void {
+    this.#answered = true;
+    this.policy.calls[winner]++;
+    this.#clearTimer();
+    this.#leaveLifetime?.();
+  }
+
+  #givenUp(error: unknown): boolean {
+    return isAbortError(error) || this.target.call.abortedWith(error);
+  }
+
+  /** Takes from the budget where it says yes. */
+  #mayStart(): boolean {
+    const { call } = this.target;
+    const { options, budget } = this.policy;
+    return (
+      this.#started <= options.maxHedges &&
+      call.cancellation?.aborted !== true &&
+      call.progress?.answered !== true &&
+      call.remainingTime !== 0 &&
+      budget?.withdraw() !== false
+    );
+  }
+
+  /** Set for each try, in its turn: the next one waits for the last that was started. */
+  #setTimer(): void {
+    const { options, delay, runtime } = this.policy;
+    this.#clearTimer();
+    if (this.#started > options.maxHedges || delay.current === undefined) return;
+    if (runtime.lifetime?.ended === true) return;
+    this.#timer = runtime.clock.setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#mayStart()) this.#start();
+    }, delay.current);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== undefined) this.policy.runtime.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #observe({ startedAt }: Try): void {
+    this.policy.delay.observe?.(this.#now() - startedAt);
+  }
+
+  /** Only a quantile needs to know how long a try takes. */
+  #now(): number {
+    return this.policy.delay.observe === undefined ? 0 : this.policy.runtime.clock.now();
+  }
+}

@@ -1,0 +1,145 @@
+import { jest } from '@jest/globals';
+import {
+  CircuitBreaker,
+  CircuitBreakerError,
+  type Policy,
+  RetryExhaustedError,
+  TimeoutError,
+  bulkhead,
+  fallback,
+  hedge,
+  pipeline,
+  rateLimit,
+  remainingTime,
+  retry,
+  timeLimit,
+} from 'nestjs-bulwark/core';
+import { Lab, down, settled, thrownBy } from '../support/lab.js';
+
+let lab: Lab;
+beforeEach(() => {
+  lab = new Lab();
+});
+
+const after = (time: number, end: () => unknown = () => 'done'): Promise<unknown> =>
+  new Promise<void>((resolve) => lab.clock.setTimeout(() => resolve(), time)).then(end);
+const failing = (): never => {
+  throw down;
+};
+const limitedTo = (limit: number): Policy => timeLimit(limit, { runtime: lab.runtime });
+const retrying = (maxAttempts: number, baseDelay = 100): Policy =>
+  retry({ maxAttempts, baseDelay, jitter: 0 }, { runtime: lab.runtime });
+const breaker = (failureThreshold: number): CircuitBreaker =>
+  new CircuitBreaker('b', { failureThreshold }, { runtime: lab.runtime });
+/** Work that runs until its signal is aborted. */
+const untilAborted = ({ signal }: { signal: AbortSignal }): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+
+describe('a pipeline', () => {
+  it('R60, R62 releases the caller of uncancellable work and holds its slots, inside and outside', async () => {
+    const unhandled = jest.fn();
+    process.on('unhandledRejection', unhandled);
+    const outer = bulkhead({ name: 'outer' }, { runtime: lab.runtime });
+    const inner = bulkhead({ name: 'inner' }, { runtime: lab.runtime });
+    const running = settled(
+      pipeline(outer, limitedTo(10), inner).execute(() => after(100, failing)),
+    );
+    await lab.clock.advance(10);
+    expect(await running).toEqual({ error: new TimeoutError(10) });
+    await lab.clock.advance(89);
+    expect([outer.snapshot().inUse, inner.snapshot().inUse]).toEqual([1, 1]);
+    await lab.clock.advance(1);
+    expect([outer.snapshot().inUse, inner.snapshot().inUse]).toEqual([0, 0]);
+    await new Promise(setImmediate);
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    ['inside it, whatever the work does', () => [breaker(2), limitedTo(10)], () => after(1e6)],
+    ['around it, when the work heeds its signal', () => [limitedTo(10), breaker(2)], untilAborted],
+  ] as const)('time-outs open a circuit with the limit %s', async (_where, parts, work) => {
+    const policies = pipeline(retrying(5), ...parts());
+    const error = (await lab.errorOf(policies.execute(work))) as CircuitBreakerError;
+    expect(error).toBeInstanceOf(CircuitBreakerError);
+    expect(error.state).toBe('open');
+  });
+
+  it('R61 a total limit ends the retries that could not end in time', async () => {
+    const work = jest.fn(() => after(40, failing));
+    const running = settled(pipeline(limitedTo(350), retrying(10)).execute(work));
+    await lab.clock.advance(349);
+    const outcome = await running;
+    expect(outcome).toMatchObject({ error: { reason: 'deadline', attempts: 2, cause: down } });
+    expect('error' in outcome && outcome.error).toBeInstanceOf(RetryExhaustedError);
+    expect(work).toHaveBeenCalledTimes(2);
+  });
+
+  it('R61 each attempt has what is left of the total, or its own limit where that is less', async () => {
+    const left: unknown[] = [];
+    const work = (): Promise<unknown> => {
+      left.push(remainingTime());
+      return after(1e6);
+    };
+    const policies = pipeline(limitedTo(300), retrying(3), limitedTo(120));
+    expect(await lab.errorOf(policies.execute(work))).toEqual(new TimeoutError(300));
+    expect(left).toEqual([120, 80]);
+  });
+
+  it('hedges inside a bulkhead hold one slot, and a bulkhead inside gives each try its own', async () => {
+    const outer = bulkhead({}, { runtime: lab.runtime });
+    const inner = bulkhead({}, { runtime: lab.runtime });
+    const hedged = hedge({ delay: 10 }, { runtime: lab.runtime });
+    void settled(pipeline(outer, hedged, inner).execute(() => after(100)));
+    await lab.clock.advance(20);
+    expect([outer.snapshot().inUse, inner.snapshot().inUse]).toEqual([1, 2]);
+    await lab.clock.runAll();
+    expect([outer.snapshot().inUse, inner.snapshot().inUse]).toEqual([0, 0]);
+  });
+
+  it('a rejection by a rate limit is an error that a fallback covers and a retry does not repeat', async () => {
+    const limiter = rateLimit({ limit: 1, interval: 1000 }, { runtime: lab.runtime });
+    const policies = pipeline(
+      fallback(() => 'spare'),
+      retrying(3),
+      limiter,
+    );
+    expect(await lab.resultOf(policies.execute(() => 'real'))).toBe('real');
+    expect(await lab.resultOf(policies.execute(() => 'real'))).toBe('spare');
+    expect(limiter.snapshot().calls).toEqual({ permitted: 1, waited: 0, rejected: 1 });
+  });
+
+  it('R81 describes its parts in their order, those of pipelines inside it too', () => {
+    const policies = pipeline(
+      fallback(() => 'spare'),
+      pipeline(limitedTo(1000), retrying(3)),
+      pipeline(breaker(5)),
+      rateLimit({ limit: 1, interval: 1 }),
+      bulkhead(),
+      hedge({ delay: 5 }),
+    );
+    expect(policies.describe().map(({ kind, name }) => `${kind}:${name}`)).toEqual([
+      'fallback:fallback',
+      'timeLimit:timeLimit',
+      'retry:retry',
+      'circuitBreaker:b',
+      'rateLimit:rateLimit',
+      'bulkhead:bulkhead',
+      'hedge:hedge',
+    ]);
+    expect(policies.snapshot().policies).toHaveLength(6);
+  });
+
+  it.each([
+    [[], 'must have at least one policy'],
+    [[5], '[0] must be a policy, got 5'],
+    [[bulkhead(), {}], '[1] must be a policy'],
+  ])('refuses to be made of %j', (parts, problem) => {
+    expect(thrownBy(() => pipeline(...(parts as Policy[])))).toMatchObject({
+      code: 'INVALID_CONFIG',
+      issues: [expect.stringContaining(problem)],
+    });
+  });
+});

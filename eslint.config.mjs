@@ -38,11 +38,19 @@ export default defineConfig(
     },
   },
   {
+    // Says what a tsconfig would: which imports decorators need when the program runs.
+    files: ['sample/**/*.ts'],
+    languageOptions: {
+      parserOptions: { emitDecoratorMetadata: true, experimentalDecorators: true },
+    },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: {
       globals: {
         URL: 'readonly',
         console: 'readonly',
+        fetch: 'readonly',
         gc: 'readonly',
         performance: 'readonly',
         process: 'readonly',

@@ -1,7 +1,14 @@
 export * from './core/index.js';
+export { Bulkhead } from './decorators/bulkhead.js';
 export { CircuitProtected } from './decorators/circuit-protected.js';
+export type { CircuitProtectedOptions } from './decorators/circuit-protected.js';
+export { Fallback } from './decorators/fallback.js';
+export { Hedge } from './decorators/hedge.js';
+export { RateLimit } from './decorators/rate-limit.js';
+export { Resilient } from './decorators/resilient.js';
 export { Retry } from './decorators/retry.js';
 export { RetrySync } from './decorators/retry-sync.js';
+export { TimeLimit } from './decorators/time-limit.js';
 export { CircuitBreakerRegistry } from './nest/circuit-breaker-registry.js';
 export { ResilienceExceptionFilter } from './nest/exception-filter.js';
 export { ResilienceHealthIndicator } from './nest/health.js';
@@ -16,7 +23,7 @@ export type {
   ResilienceOptionsFactory,
 } from './nest/module-options.js';
 export type { DefaultOptions, NamedOptions } from './nest/named-options.js';
-export type { PolicyOptions, PolicyParts } from './nest/policy-spec.js';
+export type { FallbackGiven, PolicyOptions, PolicyParts } from './nest/policy-spec.js';
 export { ResilienceModule } from './nest/resilience.module.js';
 export { getCircuitBreakerToken, getPolicyToken } from './nest/tokens.js';
 export { resilient } from './rxjs/resilient.js';

@@ -1,13 +1,16 @@
 import { AbortError, CancelScope } from './cancellation.js';
-import type { CompiledPipeline } from './compile.js';
-import { type CallContext, type Work, beginCall } from './context.js';
+import { type CompiledPipeline, isThenable } from './compile.js';
+import { type CallContext, type Work, beginCall, within } from './context.js';
 import type { Opening, ResultAdapter } from './result-kind.js';
 
 /** Protects async iterators: one call from the first `next` to the end. */
 export const asyncIterableAdapter: ResultAdapter = {
   declares: (work: Work) => work.constructor.name === 'AsyncGeneratorFunction',
   recognises: (value) =>
-    typeof value === 'object' && value !== null && Symbol.asyncIterator in value,
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.asyncIterator in value &&
+    !isThenable(value), // a query that can be awaited as well as iterated is awaited
   adapt: (pipeline, open) => new GuardedIterable(pipeline, open),
 };
 
@@ -28,6 +31,8 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   readonly #scope = new CancelScope(this.#enclosing.cancellation);
   #started: Promise<Item> | undefined;
   #source: Source | undefined;
+  /** The context of the attempt whose source it is. */
+  #call: CallContext | undefined;
   /** Settles the attempt that the pipeline is waiting for. */
   #attempt: Settle<unknown> | undefined;
   /** The reads under way; the pipeline's end (a time limit, say) ends them. */
@@ -55,13 +60,13 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   async return(value?: unknown): Promise<Item> {
     const source = this.#source;
     this.#giveUp();
-    await source?.return?.(value);
+    await this.#step(() => source?.return?.(value));
     return { done: true, value };
   }
 
   throw(error?: unknown): Promise<Item> {
     if (this.#source?.throw !== undefined) {
-      return this.#read((source) => (source.throw as (error: unknown) => Promise<Item>)(error));
+      return this.#read((source) => source.throw?.(error) ?? Promise.reject(error as Error));
     }
     this.#giveUp();
     return Promise.reject(error);
@@ -94,10 +99,11 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     if (item.done === true) return item.value;
     // Another try (a hedge) may have been first with its first item.
     if (this.#over || this.#progress.committed || call.cancellation?.aborted === true) {
-      source.return?.().catch(() => undefined);
+      closeQuietly(source);
       throw reasonOf(call);
     }
     this.#source = source;
+    this.#call = call;
     this.#progress.committed = this.#progress.answered = true;
     first.resolve(item);
     return this.#untilEnd(call);
@@ -128,10 +134,12 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     const source = this.#source;
     if (this.#over || source === undefined) return Promise.resolve(DONE);
     return this.#pending((read) => {
-      step(source).then(
+      this.#step(() => step(source)).then(
         (item) => {
           read.resolve(item);
-          if (item.done === true) this.#attempt?.resolve(item.value);
+          if (item.done !== true) return;
+          this.#source = undefined;
+          this.#attempt?.resolve(item.value);
         },
         (error: unknown) => {
           read.reject(error);
@@ -140,6 +148,14 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
         },
       );
     });
+  }
+
+  /** One step of the source, in the context of its call; what it throws rejects. */
+  #step<T>(step: () => T): Promise<Awaited<T>> {
+    const call = this.#call;
+    return new Promise<T>((resolve) => {
+      resolve(call === undefined ? step() : within(call, step));
+    }) as Promise<Awaited<T>>;
   }
 
   /** A read that the end of the call can settle too. */
@@ -162,11 +178,11 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
 
   /** The call is over: what still reads is settled, and a source left in the middle is closed. */
   #end(settle: (read: Settle<Item>) => void): void {
-    const abandoned = !this.#over && this.#reads.size > 0;
+    const abandoned = this.#over ? undefined : this.#source;
     this.#over = true;
     this.#scope.close();
     for (const read of [...this.#reads]) settle(read);
-    if (abandoned) this.#source?.return?.().catch(() => undefined);
+    if (abandoned !== undefined) closeQuietly(abandoned);
   }
 
   /** The consumer stops early: permits go back, and nothing is counted for or against. */
@@ -180,6 +196,11 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
 function reasonOf({ cancellation }: CallContext): Error {
   const reason = cancellation?.reason as Error | undefined;
   return reason ?? new AbortError('The iteration was ended early');
+}
+
+/** Ends a source that nobody reads any more; how it takes that is nobody's business. */
+function closeQuietly(source: Source): void {
+  new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
 }
 
 const DONE: Item = { done: true, value: undefined };

@@ -117,6 +117,11 @@ const storage = new AsyncLocalStorage<CallContext>();
 let asked = false;
 let unfollowed = 0;
 
+/** Runs `work` inside `call`, a context that something around the pipelines made. */
+export function runInside<T>(call: CallContext, work: () => T): T {
+  return storage.run(call, work);
+}
+
 /** The enclosing call, for the library's own use. */
 export function enclosingCall(): CallContext | undefined {
   return storage.getStore();
@@ -171,6 +176,11 @@ export function invoke(
   } finally {
     unfollowed--;
   }
+}
+
+/** Runs a later part of `call` in its context, whoever asks for that part. */
+export function within<T>(call: CallContext, part: () => T): T {
+  return storage.run(call, part);
 }
 
 function direct(

@@ -16,6 +16,9 @@ export type Opening = (call: CallContext) => unknown;
 /** What kind of result a function gives; a gate has to know when it turns a call away. */
 export type ResultKind = 'promise' | 'plain' | ResultAdapter;
 
+/** Declared types that promise nothing. */
+const PLAIN_TYPES = new Set<unknown>([Number, String, Boolean, Array]);
+
 const kinds = new WeakMap<object, () => ResultKind | undefined>();
 
 /** Remembers the kind of a wrapper, which is a plain function and shows none of its own. */
@@ -34,7 +37,6 @@ export function declaredKind(
   // Before the declared type: compilers write Promise for an async generator.
   const adapter = adapters.find((each) => each.declares(work, returnType));
   if (adapter !== undefined) return adapter;
-  return work.constructor.name === 'AsyncFunction' || returnType === Promise
-    ? 'promise'
-    : undefined;
+  if (work.constructor.name === 'AsyncFunction' || returnType === Promise) return 'promise';
+  return PLAIN_TYPES.has(returnType) ? 'plain' : undefined;
 }

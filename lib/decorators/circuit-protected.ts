@@ -1,4 +1,5 @@
 import type { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
+import type { BreakerKeyFunction } from '../core/circuit-breaker/keyed.js';
 import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
 import type { AnyMethodDecorator } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
@@ -17,6 +18,15 @@ import { policyDecorator } from './policy-decorator.js';
  */
 export function CircuitProtected(
   breaker?: string | CircuitBreakerOptions | CircuitBreaker,
+  { key }: CircuitProtectedOptions = {},
 ): AnyMethodDecorator {
-  return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker });
+  return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker, key });
+}
+
+export interface CircuitProtectedOptions {
+  /**
+   * One circuit breaker for each key that it picks from the method's arguments: a tenant, a host, a
+   * shard. At most `maxKeys` (an option of the breaker) are kept.
+   */
+  readonly key?: BreakerKeyFunction | undefined;
 }

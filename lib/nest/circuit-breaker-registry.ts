@@ -1,5 +1,8 @@
 import { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
-import type { ResilienceRegistry } from './registry.js';
+import { KeyedCircuitBreakers } from '../core/circuit-breaker/keyed.js';
+import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
+import { Issues } from '../core/validation.js';
+import { type ResilienceRegistry, collect } from './registry.js';
 
 /**
  * The circuit breakers of one application, to be injected. Iterating it gives every breaker made so
@@ -14,12 +17,41 @@ export class CircuitBreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   has(name: string): boolean {
-    return this.registry.has('circuitBreakers', name);
+    return this.registry.names.has('circuitBreakers', name);
+  }
+
+  /**
+   * One breaker for each key under the options of a configured name, as `@CircuitProtected(name, { key })`
+   * uses them.
+   * @throws ResilienceConfigError for an unknown name
+   */
+  keyed(name: string): KeyedCircuitBreakers {
+    return this.registry.keyedBreakers(name, 'CircuitBreakerRegistry.keyed()');
+  }
+
+  /** The keyed families made so far. */
+  get families(): KeyedCircuitBreakers[] {
+    return this.registry.policies().filter((policy) => policy instanceof KeyedCircuitBreakers);
+  }
+
+  /**
+   * Changes options of configured breakers while they work: all of `changes` or, where one breaks its
+   * rule or names no breaker, none. State and statistics stay.
+   * @throws ResilienceConfigError with every problem
+   */
+  configure(changes: Readonly<Record<string, CircuitBreakerOptions>>): void {
+    const issues = new Issues();
+    const prepared: (() => void)[] = [];
+    for (const [name, options] of Object.entries(changes)) {
+      collect(issues, () => prepared.push(this.get(name).prepare(options)));
+    }
+    issues.throwIfAny();
+    for (const apply of prepared) apply();
   }
 
   /** The configured names. */
   get names(): string[] {
-    return this.registry.names('circuitBreakers');
+    return this.registry.names.in('circuitBreakers');
   }
 
   [Symbol.iterator](): IterableIterator<CircuitBreaker> {

@@ -2,13 +2,13 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs
 import type { HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { ResilienceError } from '../core/errors.js';
-import { httpAnswerTo } from './http-answer.js';
+import { httpAnswerTo, rpcAnswerTo } from './http-answer.js';
 import type { ResilienceModuleOptions } from './module-options.js';
 
 /**
  * Answers unhandled errors of this library over HTTP: 503 for an open circuit or a full bulkhead, 429 for
- * a rate limit, 504 for a time limit, with `Retry-After` where it is known. Other transports get the
- * error itself. Registered by the module unless `http.mapErrors` is false.
+ * a rate limit, 504 for a time limit, with `Retry-After` where it is known. An RPC caller gets the same
+ * message with the error's code; other transports get the error itself. Registered by the module unless `http.mapErrors` is false.
  */
 @Catch(ResilienceError)
 export class ResilienceExceptionFilter implements ExceptionFilter {
@@ -17,7 +17,7 @@ export class ResilienceExceptionFilter implements ExceptionFilter {
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
   catch(error: ResilienceError, host: ArgumentsHost): unknown {
-    if (host.getType() === 'rpc') return throwError(() => error);
+    if (host.getType() === 'rpc') return throwError(() => rpcAnswerTo(error));
     if (host.getType() !== 'http') throw error;
     this.#answer(error, host.switchToHttp().getResponse());
     return undefined;

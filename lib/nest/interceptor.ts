@@ -10,10 +10,13 @@ import type { Work } from '../core/context.js';
 import { Policy } from '../core/policy.js';
 import type { PolicyOptions } from './policy-spec.js';
 import { protectMethod } from './protect-method.js';
+import { registryOf } from './registry-binding.js';
+import { requestDeadline, withinDeadline } from './request-deadline.js';
 
 /**
  * An interceptor class that runs handlers under a policy: on a route, a controller, a gateway or a
- * resolver, or for the whole application as APP_INTERCEPTOR. A retry calls the handler again.
+ * resolver, or for the whole application as APP_INTERCEPTOR. A retry calls the handler again. An HTTP
+ * request's deadline header (`x-request-timeout-ms`) becomes the deadline of the call.
  *
  * @param policy the name of a policy of the module, its options, or a policy made by hand
  * @example
@@ -25,22 +28,31 @@ export function ResilienceInterceptor(
 ): Type<NestInterceptor> {
   @Injectable()
   class PolicyInterceptor implements NestInterceptor {
-    intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+      const { http, runtime } = registryOf(this);
+      const deadline = requestDeadline(context, http);
+      if (deadline === undefined) return this.handle(next);
+      return withinDeadline(deadline, runtime, () => this.handle(next));
+    }
+
+    handle(next: CallHandler): Observable<unknown> {
       return next.handle();
     }
   }
-  const target = PolicyInterceptor.prototype;
-  // It is a protected method like any other: the same binding, start-up checks and pipeline.
-  Reflect.defineMetadata('design:returntype', Observable, target, 'intercept');
-  const place = `ResilienceInterceptor(${nameOf(policy)})`;
-  const { intercept } = target as { intercept: Work };
-  Object.defineProperty(target, 'intercept', {
-    value: protectMethod({ target, key: 'intercept', place }, intercept, {
-      part: 'policy',
-      given: policy,
-    }),
-  });
+  protectHandler(PolicyInterceptor.prototype, policy);
   return PolicyInterceptor;
+}
+
+/** `handle` is a protected method like any other: the same binding, start-up checks and pipeline. */
+function protectHandler(
+  target: { handle(next: CallHandler): Observable<unknown> },
+  policy: string | PolicyOptions | Policy,
+): void {
+  Reflect.defineMetadata('design:returntype', Observable, target, 'handle');
+  const site = { target, key: 'handle', place: `ResilienceInterceptor(${nameOf(policy)})` };
+  const { handle } = target as { handle: Work };
+  const value = protectMethod(site, handle, { part: 'policy', given: policy });
+  Object.defineProperty(target, 'handle', { value });
 }
 
 function nameOf(policy: string | PolicyOptions | Policy): string {

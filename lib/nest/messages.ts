@@ -29,6 +29,10 @@ export function duplicateName(group: string, name: string): string {
   return `${titleOf(group)} "${name}" is configured more than once, with different options`;
 }
 
+export function missingMethod(place: string, method: string): string {
+  return `${place}: @Fallback("${method}") names a method that the class does not have`;
+}
+
 export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';

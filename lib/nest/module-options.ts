@@ -4,14 +4,21 @@ import type {
   OptionalFactoryDependency,
   Type,
 } from '@nestjs/common';
+import type { Duration } from '../core/duration.js';
 import type { RuntimeOptions } from '../core/runtime.js';
-import { type Issues, suggest } from '../core/validation.js';
 import type { DefaultOptions, NamedOptions } from './named-options.js';
 
-/** How failures of ours become HTTP responses. */
+/** How calls and failures go over HTTP. */
 export interface HttpOptions {
   /** Answer an unhandled ResilienceError with 503, 429 or 504 and `Retry-After`. Default true. */
   readonly mapErrors?: boolean | undefined;
+  /**
+   * The request header in which a caller says how many milliseconds it will wait; the interceptor makes
+   * it the call's deadline. `false` reads none. Default `'x-request-timeout-ms'`.
+   */
+  readonly deadlineHeader?: string | false | undefined;
+  /** A longer deadline than this is cut to it. Default 60 s. */
+  readonly maxDeadline?: Duration | undefined;
 }
 
 /** What an application configures. */
@@ -43,85 +50,4 @@ export interface ResilienceModuleAsyncOptions
   ) => ResilienceModuleOptions | Promise<ResilienceModuleOptions>;
   readonly useClass?: Type<ResilienceOptionsFactory>;
   readonly useExisting?: InjectionToken;
-}
-
-const KNOWN: Readonly<Record<keyof ResilienceModuleOptions | 'isGlobal', 'object' | 'boolean'>> = {
-  circuitBreakers: 'object',
-  retries: 'object',
-  budgets: 'object',
-  policies: 'object',
-  defaults: 'object',
-  http: 'object',
-  runtime: 'object',
-  isGlobal: 'boolean',
-};
-const DEFAULTS_KNOWN = ['circuitBreaker', 'retry'];
-
-/** Checks the outer shape; what stands inside is checked where it is made. */
-export function checkModuleOptions(options: unknown, issues: Issues): ResilienceModuleOptions {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    issues.add('ResilienceModule options', 'must be an object', options);
-    return {};
-  }
-  checkKeys(options, Object.keys(KNOWN), 'options', issues);
-  const sound: Record<string, unknown> = {};
-  for (const [key, type] of Object.entries(KNOWN)) {
-    const value = (options as Record<string, unknown>)[key];
-    if (value === undefined) continue;
-    if (typeof value === type && value !== null && !Array.isArray(value)) sound[key] = value;
-    else
-      issues.add(
-        `options.${key}`,
-        `must be ${type === 'object' ? 'an object' : 'true or false'}`,
-        value,
-      );
-  }
-  const checked = sound as ResilienceModuleOptions;
-  checkKeys(checked.defaults ?? {}, DEFAULTS_KNOWN, 'options.defaults', issues);
-  checkHttp(checked.http, issues);
-  checkRuntime(checked.runtime, issues);
-  return checked;
-}
-
-function checkKeys(options: object, known: readonly string[], path: string, issues: Issues): void {
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined && !known.includes(key)) {
-      issues.list.push(`${path}.${key} is not a known option${suggest(key, known)}`);
-    }
-  }
-}
-
-function checkHttp(http: HttpOptions | undefined, issues: Issues): void {
-  checkKeys(http ?? {}, ['mapErrors'], 'options.http', issues);
-  const { mapErrors } = http ?? {};
-  if (mapErrors !== undefined && typeof mapErrors !== 'boolean') {
-    issues.add('options.http.mapErrors', 'must be true or false', mapErrors);
-  }
-}
-
-function checkRuntime(runtime: RuntimeOptions | undefined, issues: Issues): void {
-  const { clock, random, logger } = runtime ?? {};
-  checkKeys(runtime ?? {}, ['clock', 'random', 'logger', 'lifetime'], 'options.runtime', issues);
-  if (clock !== undefined)
-    checkMethods(clock, 'clock', ['now', 'wallTime', 'setTimeout', 'clearTimeout'], issues);
-  if (logger !== undefined) checkMethods(logger, 'logger', ['error', 'warn'], issues);
-  if (random !== undefined && typeof random !== 'function') {
-    issues.add('options.runtime.random', 'must be a function', random);
-  }
-}
-
-function checkMethods(
-  part: unknown,
-  name: string,
-  methods: readonly string[],
-  issues: Issues,
-): void {
-  const missing = methods.filter(
-    (method) => typeof (part as Record<string, unknown> | null)?.[method] !== 'function',
-  );
-  if (missing.length > 0) {
-    issues.list.push(
-      `options.runtime.${name} must have the methods ${methods.join(', ')}; missing: ${missing.join(', ')}`,
-    );
-  }
 }

@@ -1,4 +1,7 @@
+import type { BulkheadOptions } from '../core/bulkhead/options.js';
 import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
+import type { HedgeOptions } from '../core/hedge/options.js';
+import type { RateLimitOptions } from '../core/rate-limiter/options.js';
 import type { RetryOptions } from '../core/retry/options.js';
 import type { RetryBudgetOptions } from '../core/retry/retry-budget.js';
 import type { RetryConfig } from '../core/retry/retry-config.js';
@@ -10,14 +13,31 @@ type Named<T> = Readonly<Record<string, T>>;
 export interface NamedOptions {
   readonly circuitBreakers?: Named<CircuitBreakerOptions> | undefined;
   readonly retries?: Named<RetryOptions | RetryConfig> | undefined;
+  readonly bulkheads?: Named<BulkheadOptions> | undefined;
+  readonly rateLimits?: Named<RateLimitOptions> | undefined;
+  readonly hedges?: Named<HedgeOptions> | undefined;
   /** Retry budgets, shared by the retries and hedges that name them. */
   readonly budgets?: Named<RetryBudgetOptions> | undefined;
   readonly policies?: Named<PolicyOptions> | undefined;
 }
 export type NamedGroup = keyof NamedOptions;
 
+/** Every group, in the order in which problems are listed. */
+export const NAMED_GROUPS = [
+  'budgets',
+  'circuitBreakers',
+  'retries',
+  'bulkheads',
+  'rateLimits',
+  'hedges',
+  'policies',
+] as const satisfies readonly NamedGroup[];
+
 /** Options under everything made in one application, decorators included; what is written at the place wins. */
 export interface DefaultOptions {
   readonly circuitBreaker?: CircuitBreakerOptions | undefined;
   readonly retry?: RetryOptions | undefined;
+  readonly bulkhead?: BulkheadOptions | undefined;
+  readonly rateLimit?: Partial<RateLimitOptions> | undefined;
+  readonly hedge?: Partial<HedgeOptions> | undefined;
 }

@@ -24,7 +24,7 @@ export function namedProviders(options: NamedOptions): FactoryProvider[] {
       provide,
       inject: [REGISTRY],
       useFactory: (registry: ResilienceRegistry) =>
-        registry.has(group, name) ? registry.named(group, name, provide) : undefined,
+        registry.names.has(group, name) ? registry.named(group, name, provide) : undefined,
     });
   };
   for (const group of INJECTED_GROUPS) {
@@ -42,7 +42,7 @@ export function publishConfigured(
 ): void {
   const module = [...modules.values()].find(({ metatype }) => metatype === moduleClass);
   for (const group of INJECTED_GROUPS) {
-    for (const name of registry.names(group)) {
+    for (const name of registry.names.in(group)) {
       const provide = tokenOf(group, name);
       if (module === undefined || module.providers.has(provide)) continue;
       module.addProvider({ provide, useValue: registry.named(group, name, provide) });
@@ -56,7 +56,7 @@ export function forgetUnknown(registry: ResilienceRegistry, modules: ModulesCont
   for (const { providers } of modules.values()) {
     for (const token of providers.keys()) {
       const named = nameBehind(token);
-      if (named && !registry.has(named.group, named.name)) providers.delete(token);
+      if (named && !registry.names.has(named.group, named.name)) providers.delete(token);
     }
   }
 }

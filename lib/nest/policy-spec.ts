@@ -1,19 +1,52 @@
+import type { BulkheadPolicy } from '../core/bulkhead/bulkhead.js';
+import type { BulkheadOptions } from '../core/bulkhead/options.js';
 import type { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
+import type { BreakerKeyFunction } from '../core/circuit-breaker/keyed.js';
 import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
+import type { Duration } from '../core/duration.js';
+import type { FallbackHandler, FallbackOptions, FallbackPolicy } from '../core/fallback.js';
+import type { HedgePolicy } from '../core/hedge/hedge.js';
+import type { HedgeOptions } from '../core/hedge/options.js';
 import type { Policy } from '../core/policy.js';
+import type { RateLimitOptions } from '../core/rate-limiter/options.js';
+import type { RateLimitPolicy } from '../core/rate-limiter/rate-limiter.js';
 import type { RetryOptions } from '../core/retry/options.js';
 import type { RetryPolicy } from '../core/retry/retry.js';
 import type { RetryConfig } from '../core/retry/retry-config.js';
+import type { TimeLimitPolicy } from '../core/time-limit.js';
 
-/** What each part of a policy may be given as: a name, options, or a policy made by hand. */
+/** A handler alone, or with the errors that it covers. */
+export type FallbackGiven = FallbackHandler | (FallbackOptions & { handler: FallbackHandler });
+
+/**
+ * What each part of a policy may be given as: a name of the module (where a string is no duration),
+ * options, or a policy made by hand.
+ */
 export interface PolicyParts {
+  fallback: FallbackGiven | FallbackPolicy;
+  /** Of the whole call, with all its attempts and waits. */
+  timeLimit: Duration | TimeLimitPolicy;
   retry: string | RetryOptions | RetryConfig | RetryPolicy;
+  hedge: string | HedgeOptions | HedgePolicy;
   circuitBreaker: string | CircuitBreakerOptions | CircuitBreaker;
+  rateLimit: string | RateLimitOptions | RateLimitPolicy;
+  bulkhead: string | BulkheadOptions | BulkheadPolicy;
+  /** Of each attempt. */
+  attemptTimeLimit: Duration | TimeLimitPolicy;
 }
 export type PolicyPart = keyof PolicyParts;
 
 /** Parts in the fixed order: outermost first, whatever the order of the keys. */
-export const FIXED_ORDER = ['retry', 'circuitBreaker'] as const satisfies readonly PolicyPart[];
+export const FIXED_ORDER = [
+  'fallback',
+  'timeLimit',
+  'retry',
+  'hedge',
+  'circuitBreaker',
+  'rateLimit',
+  'bulkhead',
+  'attemptTimeLimit',
+] as const satisfies readonly PolicyPart[];
 
 /**
  * A policy as a module or `@Resilient` takes it: parts in the fixed order, or a list of single-key
@@ -24,7 +57,14 @@ export type PolicyOptions = Partial<PolicyParts> | readonly Partial<PolicyParts>
 /** One step of a protected method, still to be resolved by an application. */
 export type PolicySpec =
   | {
-      [P in PolicyPart]: { readonly part: P; readonly given: PolicyParts[P] | undefined };
+      [P in PolicyPart]: {
+        readonly part: P;
+        readonly given: PolicyParts[P] | undefined;
+        /** One circuit breaker for each key that it picks from the arguments. */
+        readonly key?: BreakerKeyFunction | undefined;
+        /** A method of the same instance that this step calls: it must exist. */
+        readonly method?: string | undefined;
+      };
     }[PolicyPart]
   | { readonly part: 'retrySync'; readonly given: PolicyParts['retry'] | undefined }
   | { readonly part: 'policy'; readonly given: string | PolicyOptions | Policy };

@@ -5,7 +5,8 @@ import { classesIn, wrappersIn } from './application-classes.js';
 import { featuresIn } from './features.js';
 import { type AskedName, namesAskedBy } from './inject.js';
 import { SECOND_ROOT, unknownName } from './messages.js';
-import { type ResilienceModuleOptions, checkModuleOptions } from './module-options.js';
+import type { ResilienceModuleOptions } from './module-options.js';
+import { readModuleOptions } from './module-schema.js';
 import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
 import { PARTS } from './parts.js';
@@ -24,13 +25,14 @@ export function startRegistry(
 ): ResilienceRegistry {
   const issues = new Issues();
   if (countOf(rootModule, modules) > 1) issues.list.push(SECOND_ROOT);
-  const options = checkModuleOptions(given, issues);
+  const options = readModuleOptions(given, issues);
   const registry = new ResilienceRegistry({
     runtime: { logger: nestLogger(), ...options.runtime },
     defaults: soundDefaults(options.defaults, issues),
+    http: options.http,
   });
-  registry.configure(options, issues);
-  for (const feature of featuresIn(modules)) registry.configure(feature, issues);
+  registry.names.add(options, issues);
+  for (const feature of featuresIn(modules)) registry.names.add(feature, issues);
   registry.makeConfigured(issues);
   for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
   for (const type of classesIn(modules)) {
@@ -47,12 +49,12 @@ function countOf(rootModule: object, modules: ModulesContainer): number {
 
 /** Bad defaults are reported once, and not again for everything that they stand under. */
 function soundDefaults(defaults: DefaultOptions = {}, issues: Issues): DefaultOptions {
-  const sound = { ...defaults };
-  for (const kind of Object.values(PARTS)) {
-    const { defaults: key } = kind;
+  const sound: Record<string, unknown> = { ...defaults };
+  for (const { defaults: key, leastOptions, make } of Object.values(PARTS)) {
     if (key === undefined || sound[key] === undefined) continue;
     const before = issues.list.length;
-    collect(issues, () => kind.make(sound[key], { name: 'defaults' }));
+    const given = { ...leastOptions, ...(sound[key] as object) };
+    collect(issues, () => make(given, { name: 'defaults' }));
     if (issues.list.length > before) sound[key] = undefined;
   }
   return sound;
@@ -64,7 +66,7 @@ function checkNames(
   issues: Issues,
 ): void {
   for (const { group, name, where } of asked) {
-    if (registry.has(group, name)) continue;
-    issues.list.push(unknownName(group, name, where, registry.names(group)));
+    if (registry.names.has(group, name)) continue;
+    issues.list.push(unknownName(group, name, where, registry.names.in(group)));
   }
 }

@@ -1,6 +1,6 @@
-import { Observable, type Subscriber, from, isObservable } from 'rxjs';
+import { Observable, Subject, type Subscriber, from, isObservable, takeUntil } from 'rxjs';
 import { AbortError, CancelScope } from '../core/cancellation.js';
-import type { CompiledPipeline } from '../core/compile.js';
+import { type CompiledPipeline, isThenable } from '../core/compile.js';
 import { type CallContext, beginCall } from '../core/context.js';
 import type { Opening, ResultAdapter } from '../core/result-kind.js';
 
@@ -13,7 +13,9 @@ export const observableAdapter: ResultAdapter = {
 
 /** The protected stream: a retry subscribes to `open` again; unsubscribing gives every permit back. */
 export function protectObservable(pipeline: CompiledPipeline, open: Opening): Observable<unknown> {
-  return new Observable((subscriber) => new Subscription(pipeline, open, subscriber).start());
+  return new Observable((subscriber) => {
+    new Subscription(pipeline, open, subscriber).start();
+  });
 }
 
 /** One subscription through the pipeline. */
@@ -31,21 +33,28 @@ class Subscription {
     private readonly subscriber: Subscriber<unknown>,
   ) {}
 
-  start(): () => void {
+  start(): void {
     const call = this.#enclosing.within(this.#scope).following(this.#progress);
     const work = (inner: CallContext): Promise<unknown> => this.#attempt(inner);
+    // Before the source is subscribed to: one that never pauses can be left too.
+    this.subscriber.add(() => this.#scope.abort(new AbortError('Unsubscribed')));
     new Promise((resolve) => {
       resolve(this.pipeline.run(work, undefined, undefined, call));
     }).then(
-      (value) => this.#succeed(value),
-      (error: unknown) => this.subscriber.error(error),
+      (value) => this.#end(() => this.#succeed(value)),
+      (error: unknown) => this.#end(() => this.subscriber.error(error)),
     );
-    return () => this.#scope.abort(new AbortError('Unsubscribed'));
+  }
+
+  /** The call is over; to the subscriber's leaving, which follows, nothing listens any more. */
+  #end(settle: () => void): void {
+    this.#scope.close();
+    settle();
   }
 
   /** The value of an attempt that completed has been emitted; any other is a fallback's. */
   #succeed(value: unknown): void {
-    if (this.#completed?.last === value && this.#completed !== undefined) {
+    if (this.#completed !== undefined && Object.is(this.#completed.result, value)) {
       this.subscriber.complete();
       return;
     }
@@ -61,30 +70,35 @@ class Subscription {
   #attempt(call: CallContext): Promise<unknown> {
     this.#completed = undefined;
     return new Promise((resolve, reject) => {
-      const attempt: Attempt = { live: true, last: undefined };
+      const attempt: Attempt = { live: true, result: undefined };
       const source = from(this.open(call) as Observable<unknown>);
+      const left = new Subject<void>();
+      const leaves: (() => void)[] = [];
       const finish = (settle: () => void): void => {
+        if (!attempt.live) return;
         attempt.live = false;
-        leave?.();
+        for (const leave of leaves) leave();
         settle();
       };
-      let leave: (() => void) | undefined;
-      const subscription = source.subscribe({
+      const abandon = (reason: unknown): void => {
+        finish(() => reject(reason));
+        left.next();
+      };
+      const leave = call.cancellation?.onAbort(abandon);
+      if (leave) leaves.push(leave);
+      if (!attempt.live) return;
+      source.pipe(takeUntil(left)).subscribe({
         next: (item) => {
           if (this.#takes(attempt, item)) this.subscriber.next(item);
           else abandon(new AbortError('Another attempt has answered'));
         },
         error: (error: unknown) => finish(() => reject(error)),
-        complete: () => {
-          this.#completed = attempt;
-          finish(() => resolve(attempt.last));
-        },
+        complete: () =>
+          finish(() => {
+            this.#completed = attempt;
+            resolve(attempt.result);
+          }),
       });
-      const abandon = (reason: unknown): void => {
-        subscription.unsubscribe();
-        finish(() => reject(reason));
-      };
-      if (attempt.live) leave = call.cancellation?.onAbort(abandon);
     });
   }
 
@@ -92,12 +106,14 @@ class Subscription {
     if (this.#owner !== attempt && this.#owner?.live === true) return false;
     this.#owner = attempt;
     this.#progress.answered = true;
-    attempt.last = item;
+    // A promise among the items is the subscriber's: to settle with it would be to wait for it.
+    attempt.result = isThenable(item) ? undefined : item;
     return true;
   }
 }
 
 interface Attempt {
   live: boolean;
-  last: unknown;
+  /** What it settles with when it completes: its last item. */
+  result: unknown;
 }

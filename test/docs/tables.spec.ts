@@ -39,6 +39,9 @@ describe.each([
 it('lists every module option', () => {
   const known: Record<keyof (ResilienceModuleOptions & ModuleVisibility), true> = {
     circuitBreakers: true,
+    bulkheads: true,
+    rateLimits: true,
+    hedges: true,
     retries: true,
     budgets: true,
     policies: true,

@@ -316,7 +316,7 @@ describe('R31: a second root', () => {
 });
 
 const invalid: [string, unknown, string][] = [
-  ['no object', 'nothing', 'ResilienceModule options must be an object, got "nothing"'],
+  ['no object', 'nothing', 'options must be an object of options, got "nothing"'],
   [
     'an unknown option',
     { circuitBreaker: {} },
@@ -324,7 +324,7 @@ const invalid: [string, unknown, string][] = [
   ],
   ['a group that is a list', { retries: [] }, 'options.retries must be an object, got []'],
   ['isGlobal', { isGlobal: 'yes' }, 'options.isGlobal must be true or false, got "yes"'],
-  ['http', { http: true }, 'options.http must be an object, got true'],
+  ['http', { http: true }, 'options.http must be an object of options, got true'],
   [
     'an unknown http option',
     { http: { mapError: false } },
@@ -353,18 +353,18 @@ const invalid: [string, unknown, string][] = [
   [
     'a default that is no object',
     { defaults: { retry: 3 } },
-    'retry(defaults) must be an object of options, got 3',
+    'options.defaults.retry must be an object, got 3',
   ],
   [
     'an incomplete clock',
     { runtime: { clock: { now: () => 0, wallTime: () => 0 } } },
-    'options.runtime.clock must have the methods now, wallTime, setTimeout, clearTimeout; missing: setTimeout, clearTimeout',
+    'options.runtime.clock must have the methods now, wallTime, setTimeout, clearTimeout; missing: setTimeout, clearTimeout, got {}',
   ],
   ['random', { runtime: { random: 0.5 } }, 'options.runtime.random must be a function, got 0.5'],
   [
     'a logger that is none',
     { runtime: { logger: null } },
-    'options.runtime.logger must have the methods error, warn; missing: error, warn',
+    'options.runtime.logger must have the methods error, warn; missing: error, warn, got null',
   ],
   [
     'an unknown part of the runtime',

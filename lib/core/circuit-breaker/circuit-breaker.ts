@@ -194,10 +194,21 @@ export class CircuitBreaker extends Policy {
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   configure(changes: CircuitBreakerOptions): void {
+    this.prepare(changes)();
+  }
+
+  /**
+   * Checks a change and gives what makes it: for several breakers that change all or none.
+   * @throws ResilienceConfigError naming every option that breaks its rule
+   */
+  prepare(changes: CircuitBreakerOptions): () => void {
     const given = { ...this.#given, ...changes };
-    this.#options = resolveBreakerOptions(this.name, given);
-    this.#given = given;
-    this.#started?.configure(this.#options);
+    const options = resolveBreakerOptions(this.name, given);
+    return () => {
+      this.#given = given;
+      this.#options = options;
+      this.#started?.configure(options);
+    };
   }
 
   snapshot(): CircuitBreakerSnapshot {

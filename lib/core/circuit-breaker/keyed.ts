@@ -101,13 +101,17 @@ export class KeyedCircuitBreakers extends Policy {
     return { keys: this.size, notClosed, examples, evicted: this.#evicted };
   }
 
-  /** A gate per call: its key decides which breaker is asked. */
+  /** Alone it takes the first argument for the key. */
   stages(): [Gate] {
-    return [this.gateBy((key: string) => key)];
+    return [this.#gateBy((key: string) => key)];
   }
 
-  /** The gate for a method whose arguments `keyOf` reads. */
-  gateBy(keyOf: BreakerKeyFunction): Gate {
+  /** This family, for functions whose arguments `keyOf` reads. */
+  by(keyOf: BreakerKeyFunction): Policy {
+    return new KeyedBy(this, this.#gateBy(keyOf));
+  }
+
+  #gateBy(keyOf: BreakerKeyFunction): Gate {
     let refused: Gate | undefined;
     return {
       admit: (args): Pass | undefined => {
@@ -176,6 +180,32 @@ export class KeyedCircuitBreakers extends Policy {
       this.#tripped.delete(key);
       this.#closed.set(key, machine);
     }
+  }
+}
+
+/** A keyed family at one place: the same breakers, with the key that this place reads. */
+class KeyedBy extends Policy {
+  readonly kind = 'circuitBreaker';
+  readonly name = this.family.name;
+  readonly options = this.family.options;
+
+  constructor(
+    private readonly family: KeyedCircuitBreakers,
+    private readonly gate: Gate,
+  ) {
+    super();
+  }
+
+  override get id(): string {
+    return this.family.id;
+  }
+
+  stages(): [Gate] {
+    return [this.gate];
+  }
+
+  snapshot(): KeyedBreakersSnapshot {
+    return this.family.snapshot();
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Clock, parseDate } from '../runtime.js';
+import { type Clock, parseDate, systemClock } from '../runtime.js';
 
 interface Answer {
   retryAfter?: unknown;
@@ -11,7 +11,7 @@ interface Answer {
  * `retry-after` header (seconds or an HTTP date, RFC 9110 section 10.2.3) on it or on its `response`.
  * Never throws.
  */
-export function retryAfterOf(error: unknown, clock: Clock): number | undefined {
+export function retryAfterOf(error: unknown, clock: Clock = systemClock): number | undefined {
   try {
     const own = partOf(error);
     const asked = own?.retryAfter;

@@ -52,7 +52,7 @@ export class RetryBudget {
   /** One call begins: it pays `ratio` of a retry in. */
   deposit(): void {
     this.#rotate();
-    this.#calls[this.#bucket % BUCKETS]!++;
+    add(this.#calls, this.#bucket);
   }
 
   /** Takes one retry out; false when the budget is empty. */
@@ -62,7 +62,7 @@ export class RetryBudget {
       this.#refused++;
       return false;
     }
-    this.#extras[this.#bucket % BUCKETS]!++;
+    add(this.#extras, this.#bucket);
     return true;
   }
 
@@ -91,6 +91,11 @@ export class RetryBudget {
     }
     this.#bucket = Math.max(this.#bucket, now);
   }
+}
+
+function add(ring: Int32Array, bucket: number): void {
+  const at = bucket % BUCKETS;
+  ring[at] = (ring[at] ?? 0) + 1;
 }
 
 function sum(ring: Int32Array): number {

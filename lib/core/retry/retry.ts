@@ -1,11 +1,4 @@
-import {
-  type CallContext,
-  PLAIN,
-  type Work,
-  followsPlainCalls,
-  plainCallBegins,
-  plainCallEnds,
-} from '../context.js';
+import { PLAIN, type Work, followsPlainCalls, plainCallBegins, plainCallEnds } from '../context.js';
 import type { RetryExhaustedReason } from '../errors.js';
 import {
   type Layer,
@@ -75,20 +68,22 @@ export class RetryPolicy extends Policy implements Layer {
       const retries = (failed: FailedAttempt): Promise<unknown> =>
         new RetryRun(this, next, { work, self, args, call: first }, startedAt).after(failed);
       const startedAt = this.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+      // Looked up before the work, which may be the first to ask for its context.
+      const followed = first !== PLAIN || followsPlainCalls();
       let result: unknown;
       try {
         result = next(work, self, args, first);
       } catch (error) {
         return retries({ error });
       }
-      return this.#settleFirst(result, first, retries);
+      return this.#settleFirst(result, followed, retries);
     };
   }
 
   /** One promise hop when the first attempt succeeds, which is nearly always. */
   #settleFirst(
     result: unknown,
-    call: CallContext,
+    followed: boolean,
     retries: (failed: FailedAttempt) => Promise<unknown>,
   ): Promise<unknown> {
     const promise = result instanceof Promise ? result : Promise.resolve(result);
@@ -98,7 +93,7 @@ export class RetryPolicy extends Policy implements Layer {
         (error: unknown) => retries({ error }),
       );
     }
-    if (call !== PLAIN || followsPlainCalls()) {
+    if (followed) {
       return promise.then(this.#onFirst, (error: unknown) => retries({ error }));
     }
     plainCallBegins();
@@ -137,12 +132,12 @@ export function retry(options?: RetryOptions | RetryConfig, setting?: PolicySett
 }
 
 /** A function whose result can be awaited. */
-// `any`: the parameters are the caller's.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+/* eslint-disable @typescript-eslint/no-explicit-any -- the parameters are the caller's */
 export type AsyncFunction = (
   this: any,
   ...args: any[]
 ) => PromiseLike<unknown> | AsyncIterable<unknown>;
+/* eslint-enable @typescript-eslint/no-explicit-any */
 
 /**
  * Gives an asynchronous function retries; it keeps its signature, `this`, `name` and `length`.

@@ -1,0 +1,33 @@
+import type { FallbackHandler, FallbackOptions } from '../core/fallback.js';
+import type { AsyncMethodDecorator } from './decorator-types.js';
+import { policyDecorator } from './policy-decorator.js';
+
+/**
+ * Answers with another method of the instance, or with a handler, when the method fails. It gets the
+ * error and the method's own arguments, and `this`. Aborts are not covered unless `on` names them.
+ *
+ * @param handler the name of a method, or a function
+ * @example
+ * @Fallback('cachedRates')
+ * rates(currency: string): Promise<Rates> { ... }
+ * cachedRates(error: unknown, currency: string): Rates { ... }
+ * @throws ResilienceConfigError (at start-up) where the class has no such method
+ */
+export function Fallback(
+  handler: string | FallbackHandler,
+  options: FallbackOptions = {},
+): AsyncMethodDecorator {
+  const method = typeof handler === 'string' ? handler : undefined;
+  const given = { ...options, handler: method === undefined ? handler : calling(method) };
+  return policyDecorator('Fallback', {
+    part: 'fallback',
+    given: given as FallbackOptions & { handler: FallbackHandler },
+    method,
+  }) as AsyncMethodDecorator;
+}
+
+function calling(method: string): FallbackHandler {
+  return function (this: Record<string, FallbackHandler>, ...args): unknown {
+    return (this[method] as FallbackHandler).apply(this, args);
+  };
+}

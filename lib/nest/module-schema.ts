@@ -1,0 +1,101 @@
+import { DEADLINE_HEADER } from '../core/deadline-headers.js';
+import type { RuntimeOptions } from '../core/runtime.js';
+import {
+  type Field,
+  type Issues,
+  type Rule,
+  type Schema,
+  boolean,
+  callback,
+  duration,
+  either,
+  nested,
+  readOptions,
+  text,
+} from '../core/validation.js';
+import type { ModuleVisibility, ResilienceModuleOptions } from './module-options.js';
+import type { DefaultOptions } from './named-options.js';
+
+/** The HTTP options in force. */
+export interface ResolvedHttpOptions {
+  readonly mapErrors: boolean;
+  readonly deadlineHeader: string | false;
+  /** Milliseconds. */
+  readonly maxDeadline: number;
+}
+
+type Given = Required<ResilienceModuleOptions & ModuleVisibility>;
+export type ResolvedModuleOptions = ResilienceModuleOptions & {
+  readonly http: ResolvedHttpOptions;
+};
+
+const httpSchema: Schema<ResolvedHttpOptions> = {
+  mapErrors: { rule: boolean(), default: true },
+  deadlineHeader: { rule: either(text(), off()), default: DEADLINE_HEADER },
+  maxDeadline: { rule: duration(1), default: 60_000 },
+};
+
+/** What stands in these is checked where it is made. */
+const anyObject: Field<object | undefined> = {
+  rule: (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { value }
+      : { problem: 'must be an object' },
+  default: undefined,
+};
+const defaultsSchema: Schema<Record<keyof DefaultOptions, object | undefined>> = {
+  circuitBreaker: anyObject,
+  retry: anyObject,
+  bulkhead: anyObject,
+  rateLimit: anyObject,
+  hedge: anyObject,
+};
+const runtimeSchema: Schema<Required<RuntimeOptions>> = {
+  clock: having('now', 'wallTime', 'setTimeout', 'clearTimeout'),
+  random: { rule: callback(), default: undefined as never },
+  logger: having('error', 'warn'),
+  lifetime: having('onEnd'),
+};
+
+const moduleSchema: Schema<Record<keyof Given, unknown>> = {
+  circuitBreakers: anyObject,
+  retries: anyObject,
+  bulkheads: anyObject,
+  rateLimits: anyObject,
+  hedges: anyObject,
+  budgets: anyObject,
+  policies: anyObject,
+  defaults: anyObject,
+  http: { rule: nested(httpSchema), default: readHttp({}) },
+  runtime: { rule: nested(runtimeSchema), default: undefined },
+  isGlobal: { rule: boolean(), default: true },
+};
+
+/** Checks the outer shape of what an application gives; what stands inside is checked where it is made. */
+export function readModuleOptions(given: unknown, issues: Issues): ResolvedModuleOptions {
+  const options = readOptions(moduleSchema, given ?? null, 'options', issues);
+  const defaults = readOptions(defaultsSchema, options.defaults, 'options.defaults', issues);
+  return { ...options, defaults } as ResolvedModuleOptions;
+}
+
+/** The HTTP options of an application whose options may still be wrong. */
+export function readHttp(given: unknown): ResolvedHttpOptions {
+  const outcome = nested(httpSchema)(given ?? {});
+  return 'value' in outcome ? outcome.value : readHttp({});
+}
+
+function off(): Rule<false> {
+  return (value) => (value === false ? { value } : { problem: 'must be false' });
+}
+
+function having<T>(...methods: string[]): Field<T> {
+  const rule: Rule<unknown> = (value) => {
+    const missing = methods.filter(
+      (method) => typeof (value as Record<string, unknown> | null)?.[method] !== 'function',
+    );
+    return missing.length === 0
+      ? { value }
+      : { problem: `must have the methods ${methods.join(', ')}; missing: ${missing.join(', ')}` };
+  };
+  return { rule: rule as Field<T>['rule'], default: undefined as never };
+}

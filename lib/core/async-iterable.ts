@@ -66,7 +66,7 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
 
   throw(error?: unknown): Promise<Item> {
     if (this.#source?.throw !== undefined) {
-      return this.#read((source) => source.throw?.(error) ?? Promise.reject(error as Error));
+      return this.#read((source) => source.throw?.(error) ?? Promise.reject(error));
     }
     this.#giveUp();
     return Promise.reject(error);

@@ -1,0 +1,341 @@
+import { jest } from '@jest/globals';
+import { CircuitBreaker, type Policy, retry } from 'nestjs-bulwark/core';
+import { settlePromises } from 'nestjs-bulwark/testing';
+import { Lab, deferred, down, settled } from '../support/lab.js';
+import { Policy as PolicyBase } from '../../lib/core/policy.js';
+import type { Layer, PolicySnapshot, Run } from '../../lib/core/policy.js';
+
+let lab: Lab;
+let breaker: CircuitBreaker;
+beforeEach(() => {
+  lab = new Lab();
+  breaker = new CircuitBreaker('b', { failureThreshold: 2 }, { runtime: lab.runtime });
+});
+
+async function itemsOf(items: AsyncIterable<unknown>): Promise<unknown[]> {
+  const seen: unknown[] = [];
+  for await (const item of items) seen.push(item);
+  return seen;
+}
+
+/** Numbers up to `to`; fails instead of giving `failAt`. */
+async function* numbers(to: number, failAt?: number): AsyncGenerator<number, string> {
+  for (let n = 1; n <= to; n++) {
+    if (n === failAt) throw down;
+    yield n;
+  }
+  return 'end';
+}
+
+/** A layer that ends the call with an error of its own when it is told to. */
+class Breakable extends PolicyBase implements Layer {
+  readonly kind = 'breakable';
+  readonly name = 'breakable';
+  readonly options = {};
+  readonly #end = deferred<never>();
+  break(error: Error): void {
+    this.#end.reject(error);
+  }
+  stages(): [Layer] {
+    return [this];
+  }
+  link(next: Run): Run {
+    return (...call) => Promise.race([next(...call), this.#end.promise]);
+  }
+  snapshot(): PolicySnapshot {
+    return { id: this.id, kind: this.kind, name: this.name, options: {} };
+  }
+}
+
+describe('R43 an async iterator under a gate', () => {
+  it('gives every item, and is one call from the first to the end', async () => {
+    const guarded = breaker.protect(numbers);
+    expect(await itemsOf(guarded(3))).toEqual([1, 2, 3]);
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ totalCalls: 1, successfulCalls: 1, inFlight: 0 });
+  });
+
+  it('gives the value that the generator returns', async () => {
+    const items = breaker.protect(numbers)(1);
+    expect(await items.next()).toEqual({ done: false, value: 1 });
+    expect(await items.next()).toEqual({ done: true, value: 'end' });
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    const empty = breaker.protect(numbers)(0);
+    expect(await empty.next()).toEqual({ done: true, value: 'end' });
+  });
+
+  it('does nothing before its first item is asked for', async () => {
+    const work = jest.fn(numbers);
+    breaker.protect(work);
+    const items = breaker.protect(numbers)(1);
+    await settlePromises();
+    expect(breaker.stats.totalCalls).toBe(0);
+    expect(await items.return('unused')).toEqual({ done: true, value: 'unused' });
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    expect(breaker.stats.totalCalls).toBe(0);
+  });
+
+  it.each([1, 3])('fails with the very error, at item %d, and counts once', async (failAt) => {
+    const items = breaker.protect(numbers)(3, failAt);
+    for (let n = 1; n < failAt; n++) await items.next();
+    await expect(items.next()).rejects.toBe(down);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ totalCalls: 1, failedCalls: 1, inFlight: 0 });
+  });
+
+  it('is refused by the first item when the circuit is open', async () => {
+    breaker.isolate();
+    const items = breaker.protect(numbers)(3);
+    await expect(items.next()).rejects.toMatchObject({ code: 'CIRCUIT_OPEN' });
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('left early gives its permit back, counts as nothing, and closes the source', async () => {
+    const closed = jest.fn();
+    const guarded = breaker.protect(async function* () {
+      try {
+        yield* numbers(9);
+      } finally {
+        closed();
+      }
+    });
+    for await (const n of guarded()) if (n === 2) break;
+    await settlePromises();
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(breaker.stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('takes reads before their answers, in their order', async () => {
+    const items = breaker.protect(numbers)(2);
+    const reads = [items.next(), items.next(), items.next(), items.next()];
+    expect((await Promise.all(reads)).map(({ value }) => value as unknown)).toEqual([
+      1,
+      2,
+      'end',
+      undefined,
+    ]);
+  });
+
+  it('passes on what the consumer sends and throws', async () => {
+    const guarded = breaker.protect(async function* (): AsyncGenerator<string, string, string> {
+      let sent = yield 'first';
+      try {
+        sent = yield `got ${sent}`;
+      } catch (error) {
+        sent = yield `caught ${(error as Error).message}`;
+      }
+      return sent;
+    });
+    const items = guarded();
+    await items.next();
+    expect(await items.next('a')).toEqual({ done: false, value: 'got a' });
+    expect(await items.throw(down)).toEqual({ done: false, value: 'caught down' });
+    expect(await items.next('b')).toEqual({ done: true, value: 'b' });
+  });
+
+  it.each([
+    ['before the first item', 0],
+    ['in the middle', 1],
+  ])('ends when the consumer throws into it %s', async (_when, reads) => {
+    const items = breaker.protect(numbers)(3);
+    for (let at = 0; at < reads; at++) await items.next();
+    await expect(items.throw(down)).rejects.toBe(down);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats.inFlight).toBe(0);
+  });
+
+  it('can be used once for each call of the function', async () => {
+    const guarded = breaker.protect(numbers);
+    expect(await Promise.all([itemsOf(guarded(2)), itemsOf(guarded(1))])).toEqual([[1, 2], [1]]);
+    await settlePromises();
+    expect(breaker.stats.successfulCalls).toBe(2);
+  });
+
+  it('is known by its first call where the function does not show it', async () => {
+    const opened = jest.fn((to: number) => numbers(to));
+    const guarded = breaker.protect(opened as (to: number) => AsyncGenerator<number, string>);
+    expect(await itemsOf(guarded(2))).toEqual([1, 2]);
+    expect(await itemsOf(guarded(3))).toEqual([1, 2, 3]);
+    await settlePromises();
+    expect(opened).toHaveBeenCalledTimes(2);
+    expect(breaker.stats).toMatchObject({ successfulCalls: 2, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('that can also be awaited is awaited', async () => {
+    const query = Object.assign(Promise.resolve('rows'), { [Symbol.asyncIterator]: numbers });
+    expect(await breaker.protect(() => query)()).toBe('rows');
+  });
+});
+
+describe('R43 sources by hand', () => {
+  const source = (steps: Partial<AsyncIterator<number>>): (() => AsyncIterable<number>) => {
+    const iterator = {
+      next: () => Promise.resolve({ done: false as const, value: 1 }),
+      ...steps,
+    };
+    return () => ({ [Symbol.asyncIterator]: () => iterator });
+  };
+
+  it.each<[string, Partial<AsyncIterator<number>>]>([
+    ['without return', {}],
+    [
+      'with a return that throws',
+      {
+        return: () => {
+          throw down;
+        },
+      },
+    ],
+    ['with a return that rejects', { return: () => Promise.reject(down) }],
+    ['with a return that gives no promise', { return: () => ({ done: true, value: 0 }) as never }],
+  ])('%s give the permit back all the same', async (_what, steps) => {
+    const items = breaker.protect(source(steps))()[Symbol.asyncIterator]();
+    await items.next();
+    await settled(Promise.resolve(items.return?.()));
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ failedCalls: 0, successfulCalls: 0, inFlight: 0 });
+  });
+
+  it('whose later next throws at once fail the call', async () => {
+    let reads = 0;
+    const next = (): Promise<IteratorResult<number>> => {
+      if (++reads > 1) throw down;
+      return Promise.resolve({ done: false, value: 1 });
+    };
+    const items = breaker.protect(source({ next }))()[Symbol.asyncIterator]();
+    await items.next();
+    await expect(items.next()).rejects.toBe(down);
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
+  });
+
+  it('whose next gives no promise work as they do in a for-await loop', async () => {
+    let n = 0;
+    const next = (): never => ({ done: ++n > 3, value: n }) as never;
+    expect(await itemsOf(breaker.protect(source({ next }))())).toEqual([1, 2, 3]);
+  });
+
+  it('whose iterator cannot be had fail the first read', async () => {
+    const broken = {
+      [Symbol.asyncIterator](): never {
+        throw down;
+      },
+    };
+    const items = breaker.protect(() => broken as AsyncIterable<number>)();
+    await expect(itemsOf(items)).rejects.toBe(down);
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
+  });
+});
+
+describe('R43 an async iterator under a retry', () => {
+  const retrying = (): Policy => retry({}, { runtime: lab.runtime });
+
+  it('starts again until the first item has come', async () => {
+    let opened = 0;
+    const guarded = retrying().wrap(async function* () {
+      if (++opened < 3) throw down;
+      yield opened;
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual([3]);
+  });
+
+  it('never after it: later errors are the original ones', async () => {
+    const opened = jest.fn();
+    const guarded = retrying().wrap(async function* () {
+      opened();
+      yield 1;
+      throw down;
+    });
+    expect(await lab.errorOf(itemsOf(guarded()))).toBe(down);
+    expect(opened).toHaveBeenCalledTimes(1);
+  });
+
+  it('tells when no attempt came to an item', async () => {
+    const guarded = retrying().wrap(() => numbers(3, 1));
+    expect(await lab.errorOf(itemsOf(guarded()))).toMatchObject({
+      code: 'RETRY_EXHAUSTED',
+      attempts: 3,
+      cause: down,
+    });
+  });
+
+  it('left during the wait is not started again', async () => {
+    const opened = jest.fn();
+    // eslint-disable-next-line require-yield
+    const guarded = retrying().wrap(async function* (): AsyncGenerator<number> {
+      opened();
+      throw down;
+    });
+    const items = guarded();
+    const read = settled(items.next());
+    await lab.clock.advance(10);
+    await items.return(undefined);
+    expect(await read).toMatchObject({ error: { name: 'AbortError' } });
+    await lab.clock.runAll();
+    expect(opened).toHaveBeenCalledTimes(1);
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('R43 an iteration that a layer ends', () => {
+  const closed = jest.fn();
+  async function* slow(pause: Promise<unknown>): AsyncGenerator<number> {
+    try {
+      yield 1;
+      await pause;
+      yield 2;
+      yield 3;
+    } finally {
+      closed();
+    }
+  }
+  beforeEach(() => closed.mockReset());
+
+  it('between two reads tells the next read, and closes the source', async () => {
+    const layer = new Breakable();
+    const items = layer.wrap(slow)(Promise.resolve());
+    await items.next();
+    layer.break(down);
+    await settlePromises();
+    expect(closed).toHaveBeenCalledTimes(1);
+    await expect(items.next()).rejects.toBe(down);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('during a read ends that read, and closes the source when it can be', async () => {
+    const layer = new Breakable();
+    const pause = deferred();
+    const items = layer.wrap(slow)(pause.promise);
+    await items.next();
+    const read = settled(items.next());
+    await settlePromises();
+    layer.break(down);
+    expect(await read).toEqual({ error: down });
+    pause.resolve(undefined);
+    await settlePromises();
+    expect(closed).toHaveBeenCalledTimes(1);
+  });
+
+  it('before the first item closes the source that comes too late', async () => {
+    const layer = new Breakable();
+    const pause = deferred();
+    const items = layer.wrap(async function* () {
+      await pause.promise;
+      try {
+        yield 1;
+      } finally {
+        closed();
+      }
+    })();
+    const read = settled(items.next());
+    await settlePromises();
+    layer.break(down);
+    expect(await read).toEqual({ error: down });
+    pause.resolve(undefined);
+    await settlePromises();
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+});

@@ -1,0 +1,283 @@
+import { getEventListeners } from 'node:events';
+import { jest } from '@jest/globals';
+import { AbortError, CircuitBreaker, Lifetime, isAbortError, retry } from 'nestjs-bulwark/core';
+import { CancelScope, cancellationOf } from '../../lib/core/cancellation.js';
+import { runtimeWith } from '../../lib/core/runtime.js';
+import { wait } from '../../lib/core/wait.js';
+import { Lab, deferred, down, settled } from '../support/lab.js';
+
+const reason = new Error('gone');
+const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length;
+
+describe("a caller's signal", () => {
+  it('gets one listener, however many listen through it, and none when the last has left', () => {
+    const { signal } = new AbortController();
+    const leaves = Array.from({ length: 100 }, () =>
+      cancellationOf(signal).onAbort(() => undefined),
+    );
+    expect(listenersOf(signal)).toBe(1);
+    leaves.forEach((leave) => {
+      leave();
+      leave();
+    });
+    expect(listenersOf(signal)).toBe(0);
+  });
+
+  it('tells every listener once, also two that are the same function', () => {
+    const controller = new AbortController();
+    const listener = jest.fn();
+    const cancellation = cancellationOf(controller.signal);
+    cancellation.onAbort(listener);
+    const leave = cancellation.onAbort(listener);
+    cancellation.onAbort(listener);
+    leave();
+    controller.abort(reason);
+    expect(listener.mock.calls).toEqual([[reason], [reason]]);
+    expect(listenersOf(controller.signal)).toBe(0);
+  });
+
+  it('that is aborted already tells at once', () => {
+    const cancellation = cancellationOf(AbortSignal.abort(reason));
+    const listener = jest.fn();
+    cancellation.onAbort(listener)();
+    expect(listener.mock.calls).toEqual([[reason]]);
+    expect(cancellation).toMatchObject({ aborted: true, reason });
+  });
+
+  it('shared by 10,000 calls keeps no listener of theirs', async () => {
+    const lab = new Lab();
+    const { signal } = new AbortController();
+    const breaker = new CircuitBreaker('b', {}, lab);
+    const policy = retry({ maxDelay: 1 }, lab);
+    const gates = Array.from({ length: 5000 }, () => deferred());
+    const running = gates.flatMap(({ promise }, at) => [
+      settled(breaker.execute((call) => (call.signal.aborted ? 0 : promise), { signal })),
+      settled(
+        policy.execute(
+          ({ attempt, signal: own }) => {
+            own.throwIfAborted();
+            return at % 3 === 0 && attempt === 1 ? Promise.reject(down) : promise;
+          },
+          { signal },
+        ),
+      ),
+    ]);
+    await lab.clock.advance(0);
+    expect(listenersOf(signal)).toBe(1);
+    gates.forEach((gate) => gate.resolve('fine'));
+    await lab.clock.runAll();
+    await Promise.all(running);
+    expect(listenersOf(signal)).toBe(0);
+  });
+
+  it('given to a call inside another leaves neither with a listener', async () => {
+    const [outer, inner] = [new AbortController(), new AbortController()];
+    const breaker = new CircuitBreaker('b');
+    await breaker.execute(
+      () =>
+        breaker.execute(({ signal }) => expect(signal.aborted).toBe(false), {
+          signal: inner.signal,
+        }),
+      { signal: outer.signal },
+    );
+    expect(listenersOf(inner.signal)).toBe(0);
+    expect(listenersOf(outer.signal)).toBe(0);
+  });
+
+  it.each([0, 1])('of either call aborts the inner one (%d)', async (which) => {
+    const controllers = [new AbortController(), new AbortController()] as const;
+    const breaker = new CircuitBreaker('b');
+    let seen: AbortSignal | undefined;
+    const outcome = settled(
+      breaker.execute(
+        () =>
+          breaker.execute(
+            ({ signal }) => {
+              seen = signal;
+              return new Promise(() => undefined);
+            },
+            { signal: controllers[1].signal },
+          ),
+        { signal: controllers[0].signal },
+      ),
+    );
+    controllers[which as 0 | 1].abort(reason);
+    expect(await outcome).toEqual({ error: reason });
+    expect(seen?.reason).toBe(reason);
+  });
+});
+
+describe('a scope', () => {
+  it('tells its listeners once, keeps its reason, and hears no second abort', () => {
+    const scope = new CancelScope();
+    const listener = jest.fn();
+    scope.onAbort(listener);
+    expect(scope).toMatchObject({ aborted: false, reason: undefined });
+    scope.abort(reason);
+    scope.abort(down);
+    expect(listener.mock.calls).toEqual([[reason]]);
+    expect(scope).toMatchObject({ aborted: true, reason });
+    expect(scope.signal.reason).toBe(reason);
+  });
+
+  it('makes its signal when it is asked for, once', () => {
+    const scope = new CancelScope();
+    const { signal } = scope;
+    expect(scope.signal).toBe(signal);
+    expect(signal.aborted).toBe(false);
+    scope.abort(reason);
+    expect(signal.reason).toBe(reason);
+  });
+
+  it.each(['signal', 'listener', 'nobody'])('passes on its parent to %s', (asked) => {
+    const parent = new AbortController();
+    const scope = new CancelScope(undefined, cancellationOf(parent.signal));
+    const listener = jest.fn();
+    const signal = asked === 'signal' ? scope.signal : undefined;
+    if (asked === 'listener') scope.onAbort(listener);
+    expect(listenersOf(parent.signal)).toBe(asked === 'nobody' ? 0 : 1);
+    parent.abort(reason);
+    expect(scope).toMatchObject({ aborted: true, reason });
+    if (signal) expect(signal.reason).toBe(reason);
+    if (asked === 'listener') expect(listener.mock.calls).toEqual([[reason]]);
+    expect(scope.signal.reason).toBe(reason);
+    expect(listenersOf(parent.signal)).toBe(0);
+  });
+
+  it('aborted after its parent keeps the reason of the first', () => {
+    const parent = new CancelScope();
+    const scope = new CancelScope(parent);
+    parent.abort(reason);
+    scope.abort(down);
+    expect(scope.reason).toBe(reason);
+    expect(scope.signal.reason).toBe(reason);
+  });
+
+  it('tells at once a listener that comes too late, also of a parent', () => {
+    const parent = new CancelScope();
+    const scope = new CancelScope(parent);
+    parent.abort(reason);
+    const listener = jest.fn();
+    scope.onAbort(listener)();
+    expect(listener.mock.calls).toEqual([[reason]]);
+  });
+
+  it('leaves its parents with its last listener, and goes back to them with the next', () => {
+    const { signal } = new AbortController();
+    const scope = new CancelScope(cancellationOf(signal));
+    const leaves = [scope.onAbort(() => undefined), scope.onAbort(() => undefined)];
+    leaves[0]?.();
+    expect(listenersOf(signal)).toBe(1);
+    leaves[1]?.();
+    leaves[1]?.();
+    expect(listenersOf(signal)).toBe(0);
+    scope.onAbort(() => undefined);
+    expect(listenersOf(signal)).toBe(1);
+  });
+
+  it('closed is never aborted and listens to nobody', () => {
+    const parent = new AbortController();
+    const scope = new CancelScope(cancellationOf(parent.signal));
+    const { signal } = scope;
+    const listener = jest.fn();
+    const leave = scope.onAbort(listener);
+    scope.close();
+    expect(listenersOf(parent.signal)).toBe(0);
+    parent.abort(reason);
+    scope.abort(reason);
+    scope.onAbort(listener)();
+    leave();
+    expect(listener).not.toHaveBeenCalled();
+    expect(signal.aborted).toBe(false);
+    expect(scope).toMatchObject({ aborted: false, reason: undefined });
+    expect(new CancelScope(scope).aborted).toBe(false);
+  });
+
+  it('closed makes a signal still, which stays as the scope was', () => {
+    const [open, aborted] = [new CancelScope(), new CancelScope()];
+    aborted.abort(reason);
+    for (const scope of [open, aborted]) scope.close();
+    expect(open.signal.aborted).toBe(false);
+    expect(aborted.signal.reason).toBe(reason);
+  });
+});
+
+describe('a wait', () => {
+  let lab: Lab;
+  beforeEach(() => {
+    lab = new Lab();
+  });
+
+  it('ends with its time', async () => {
+    const outcome = settled(wait(50, runtimeWith(lab.runtime)));
+    await lab.clock.advance(49);
+    expect(lab.clock.pendingTimers).toBe(1);
+    await lab.clock.advance(1);
+    expect(await outcome).toEqual({ value: undefined });
+  });
+
+  it.each<[string, boolean, boolean]>([
+    ['the abort', true, false],
+    ['the end of the application', false, true],
+    ['an abort that was there before', true, true],
+  ])('ends with %s and leaves nothing behind', async (_what, aborts, ends) => {
+    const controller = new AbortController();
+    const lifetime = new Lifetime();
+    const leaves: jest.Mock[] = [];
+    const onEnd = lifetime.onEnd.bind(lifetime);
+    jest.spyOn(lifetime, 'onEnd').mockImplementation((ending) => {
+      const leave = jest.fn(onEnd(ending));
+      leaves.push(leave);
+      return leave;
+    });
+    if (aborts && ends) controller.abort(reason);
+    const runtime = runtimeWith({ ...lab.runtime, lifetime });
+    const outcome = settled(wait(50, runtime, cancellationOf(controller.signal)));
+    if (aborts) controller.abort(reason);
+    else lifetime.end();
+    const { error } = (await outcome) as { error: unknown };
+    if (aborts) expect(error).toBe(reason);
+    else expect(error).toMatchObject({ name: 'AbortError', message: 'Shutting down' });
+    expect(lab.clock.pendingTimers).toBe(0);
+    expect(listenersOf(controller.signal)).toBe(0);
+    for (const leave of leaves) expect(leave).toHaveBeenCalled();
+  });
+});
+
+describe('a lifetime', () => {
+  it('calls each ending once at its end, and at once after it', () => {
+    const lifetime = new Lifetime();
+    const endings = [jest.fn(), jest.fn(), jest.fn()] as const;
+    lifetime.onEnd(endings[0]);
+    lifetime.onEnd(endings[1])();
+    expect(lifetime.ended).toBe(false);
+    lifetime.end();
+    lifetime.end();
+    expect(lifetime.ended).toBe(true);
+    lifetime.onEnd(endings[2])();
+    expect(endings.map((ending) => ending.mock.calls.length)).toEqual([1, 0, 1]);
+  });
+});
+
+describe('isAbortError', () => {
+  const throws = (): never => {
+    throw down;
+  };
+
+  it.each<[string, unknown, boolean]>([
+    ['ours', new AbortError(), true],
+    ['ours with a message', new AbortError('given up'), true],
+    ["the platform's", new DOMException('gone', 'AbortError'), true],
+    ["a signal's own reason", AbortSignal.abort().reason, true],
+    ['one by name', { name: 'AbortError' }, true],
+    ['one by code', { code: 'ABORT_ERR' }, true],
+    ["the platform's time-out", new DOMException('late', 'TimeoutError'), false],
+    ['any error', down, false],
+    ['a string', 'AbortError', false],
+    ['null', null, false],
+    ['nothing', undefined, false],
+    ['a hostile proxy', new Proxy({}, { get: throws }), false],
+  ])('%s', (_what, error, expected) => {
+    expect(isAbortError(error)).toBe(expected);
+  });
+});

@@ -1,6 +1,6 @@
 import { AbortError, CancelScope } from './cancellation.js';
 import { type CompiledPipeline, isThenable } from './compile.js';
-import { type CallContext, type Work, beginCall, within } from './context.js';
+import { type CallContext, type Work, beginCall, runInside } from './context.js';
 import type { Opening, ResultAdapter } from './result-kind.js';
 
 /** Protects async iterators: one call from the first `next` to the end. */
@@ -65,9 +65,8 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   }
 
   throw(error?: unknown): Promise<Item> {
-    if (this.#source?.throw !== undefined) {
-      return this.#read((source) => source.throw?.(error) ?? Promise.reject(error));
-    }
+    const raise = this.#source?.throw?.bind(this.#source);
+    if (raise !== undefined) return this.#read(() => raise(error));
     this.#giveUp();
     return Promise.reject(error);
   }
@@ -154,7 +153,7 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   #step<T>(step: () => T): Promise<Awaited<T>> {
     const call = this.#call;
     return new Promise<T>((resolve) => {
-      resolve(call === undefined ? step() : within(call, step));
+      resolve(call === undefined ? step() : runInside(call, step));
     }) as Promise<Awaited<T>>;
   }
 

@@ -117,7 +117,7 @@ const storage = new AsyncLocalStorage<CallContext>();
 let asked = false;
 let unfollowed = 0;
 
-/** Runs `work` inside `call`, a context that something around the pipelines made. */
+/** Runs `work` inside `call`: a context made around the pipelines, or a later part of a call. */
 export function runInside<T>(call: CallContext, work: () => T): T {
   return storage.run(call, work);
 }
@@ -176,11 +176,6 @@ export function invoke(
   } finally {
     unfollowed--;
   }
-}
-
-/** Runs a later part of `call` in its context, whoever asks for that part. */
-export function within<T>(call: CallContext, part: () => T): T {
-  return storage.run(call, part);
 }
 
 function direct(

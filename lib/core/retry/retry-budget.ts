@@ -95,7 +95,7 @@ export class RetryBudget {
 
 function add(ring: Int32Array, bucket: number): void {
   const at = bucket % BUCKETS;
-  ring[at] = (ring[at] ?? 0) + 1;
+  ring[at] = (ring[at] as number) + 1;
 }
 
 function sum(ring: Int32Array): number {

@@ -14,6 +14,12 @@ export { ResilienceExceptionFilter } from './nest/exception-filter.js';
 export { ResilienceHealthIndicator } from './nest/health.js';
 export type { BreakerHealth, HealthCheckOptions, ResilienceHealth } from './nest/health.js';
 export { InjectCircuitBreaker, InjectPolicy } from './nest/inject.js';
+export { ResilienceInspector } from './nest/inspector/inspector.js';
+export type {
+  MethodReport,
+  ResilienceReport,
+  ResilienceWarning,
+} from './nest/inspector/inspector.js';
 export { ResilienceInterceptor } from './nest/interceptor.js';
 export type {
   HttpOptions,

@@ -32,6 +32,10 @@ export class Pipeline extends Policy {
     return this.policies.flatMap((policy) => policy.stages());
   }
 
+  override parts(): readonly Policy[] {
+    return this.policies.flatMap((policy) => policy.parts());
+  }
+
   override describe(): PolicyDescription[] {
     return this.policies.flatMap((policy) => policy.describe());
   }

@@ -107,6 +107,11 @@ export abstract class Policy {
   /** A plain object for metrics and inspection. */
   abstract snapshot(): PolicySnapshot;
 
+  /** The single policies that it consists of, outermost first. */
+  parts(): readonly Policy[] {
+    return [this];
+  }
+
   describe(): PolicyDescription[] {
     return [{ kind: this.kind, name: this.name, options: this.options }];
   }

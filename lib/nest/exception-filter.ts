@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
+import { AbortError } from '../core/cancellation.js';
 import { ResilienceError } from '../core/errors.js';
 import { httpAnswerTo, rpcAnswerTo } from './http-answer.js';
 import type { ResilienceModuleOptions } from './module-options.js';
@@ -8,22 +9,23 @@ import type { ResilienceModuleOptions } from './module-options.js';
 /**
  * Answers unhandled errors of this library over HTTP: 503 for an open circuit or a full bulkhead, 429 for
  * a rate limit, 504 for a time limit, with `Retry-After` where it is known. An RPC caller gets the same
- * message with the error's code; other transports get the error itself. Registered by the module unless `http.mapErrors` is false.
+ * message with the error's code; other transports get the error itself. A wait that a shutdown ended is
+ * answered with 503. Registered by the module unless `http.mapErrors` is false.
  */
-@Catch(ResilienceError)
+@Catch(ResilienceError, AbortError)
 export class ResilienceExceptionFilter implements ExceptionFilter {
   readonly #logger = new Logger('Resilience');
 
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
-  catch(error: ResilienceError, host: ArgumentsHost): unknown {
+  catch(error: ResilienceError | AbortError, host: ArgumentsHost): unknown {
     if (host.getType() === 'rpc') return throwError(() => rpcAnswerTo(error));
     if (host.getType() !== 'http') throw error;
     this.#answer(error, host.switchToHttp().getResponse());
     return undefined;
   }
 
-  #answer(error: ResilienceError, response: unknown): void {
+  #answer(error: Error, response: unknown): void {
     const { httpAdapter } = this.adapterHost;
     const { status, body, retryAfter } = httpAnswerTo(error);
     if (status === 500) this.#logger.error(error.message, error.stack);

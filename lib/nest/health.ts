@@ -71,7 +71,7 @@ function healthOf({ state, remainingTimeout, stats }: CircuitBreaker): BreakerHe
   const { consecutiveFailures, failedCalls } = stats;
   return {
     state,
-    ...(remainingTimeout !== undefined && { remainingTimeout }),
+    ...(remainingTimeout !== undefined && { remainingTimeout: Math.ceil(remainingTimeout) }),
     consecutiveFailures,
     failedCalls,
   };

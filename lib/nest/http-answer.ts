@@ -1,4 +1,5 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
+import type { AbortError } from '../core/cancellation.js';
 import { type ResilienceError, isResilienceError } from '../core/errors.js';
 
 /** What an HTTP client is told; it names no breaker, bulkhead or limiter. */
@@ -66,7 +67,7 @@ function answer(
 }
 
 /** What an RPC client is told, in the shape of Nest's own RPC errors. */
-export function rpcAnswerTo(error: ResilienceError): object {
+export function rpcAnswerTo(error: ResilienceError | AbortError): object {
   const { body, retryAfter } = httpAnswerTo(error);
   const { message } = body as { message?: unknown };
   return {

@@ -25,6 +25,8 @@ export interface HttpOptions {
 export interface ResilienceModuleOptions extends NamedOptions {
   readonly defaults?: DefaultOptions | undefined;
   readonly http?: HttpOptions | undefined;
+  /** Makes every warning of the start-up report an error. Default false. */
+  readonly strict?: boolean | undefined;
   /** Clock, random and logger of everything made in this application. */
   readonly runtime?: RuntimeOptions | undefined;
 }

@@ -68,6 +68,7 @@ const moduleSchema: Schema<Record<keyof Given, unknown>> = {
   defaults: anyObject,
   http: { rule: nested(httpSchema), default: readHttp({}) },
   runtime: { rule: nested(runtimeSchema), default: undefined },
+  strict: { rule: boolean(), default: false },
   isGlobal: { rule: boolean(), default: true },
 };
 

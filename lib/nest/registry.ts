@@ -49,6 +49,7 @@ export class ResilienceRegistry {
   /** Every policy: named ones by group and name, others by what they are made once for. */
   readonly #policies = new Map<unknown, Policy>();
   readonly #taken = new Set<string>();
+  readonly #byMethod = new Map<number, readonly Policy[]>();
 
   constructor({ runtime, defaults = {}, http, lenient = false }: RegistrySettings = {}) {
     this.runtime = runtimeWith({ ...runtime, lifetime: this.#lifetime });
@@ -119,9 +120,11 @@ export class ResilienceRegistry {
     return (this.pipelines[method.id] ??= compile(this.#stagesOf(method)));
   }
 
-  /** The policies around a decorated method, outermost first. */
-  policiesOf({ specs, place }: ProtectedMethod): Policy[] {
-    return this.#resolve(specs, place);
+  /** The policies around a decorated method, outermost first; made once. */
+  policiesOf({ id, specs, place }: ProtectedMethod): readonly Policy[] {
+    let policies = this.#byMethod.get(id);
+    if (policies === undefined) this.#byMethod.set(id, (policies = this.#resolve(specs, place)));
+    return policies;
   }
 
   /** Every policy made so far, named and anonymous. */
@@ -141,7 +144,7 @@ export class ResilienceRegistry {
         issues.list.push(missingMethod(method.place, spec.method));
       }
     }
-    let policies: Policy[] = [];
+    let policies: readonly Policy[] = [];
     collect(issues, () => (policies = this.policiesOf(method)));
     issues.throwIfAny();
     return policies.flatMap((policy) => [...policy.stages()]);

@@ -12,6 +12,8 @@ import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { resilienceFilter } from './exception-filter.js';
 import { rememberFeature } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
+import { ResilienceInspector } from './inspector/inspector.js';
+import { StartUpReport } from './inspector/start-up-report.js';
 import { InstanceBinder } from './instance-binder.js';
 import type {
   ModuleVisibility,
@@ -59,7 +61,7 @@ class ResilienceCoreModule implements OnApplicationShutdown {
           useFactory: resilienceFilter,
         },
       ],
-      exports: [REGISTRY],
+      exports: [REGISTRY, MODULE_OPTIONS],
     };
   }
 }
@@ -125,6 +127,18 @@ function root(
       provide: ResilienceHealthIndicator,
       inject: [CircuitBreakerRegistry],
       useFactory: (breakers: CircuitBreakerRegistry) => new ResilienceHealthIndicator(breakers),
+    },
+    {
+      provide: ResilienceInspector,
+      inject: [REGISTRY, ModulesContainer],
+      useFactory: (registry: ResilienceRegistry, modules: ModulesContainer) =>
+        new ResilienceInspector(registry, modules),
+    },
+    {
+      provide: StartUpReport,
+      inject: [ResilienceInspector, MODULE_OPTIONS],
+      useFactory: (inspector: ResilienceInspector, given: ResilienceModuleOptions) =>
+        new StartUpReport(inspector, given),
     },
     {
       provide: PUBLISHER,

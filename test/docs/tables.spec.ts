@@ -38,6 +38,7 @@ describe.each([
 
 it('lists every module option', () => {
   const known: Record<keyof (ResilienceModuleOptions & ModuleVisibility), true> = {
+    strict: true,
     circuitBreakers: true,
     bulkheads: true,
     rateLimits: true,

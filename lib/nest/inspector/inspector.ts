@@ -1,0 +1,84 @@
+import type { ModulesContainer } from '@nestjs/core';
+import type { PolicyDescription } from '../../core/policy.js';
+import { classesIn } from '../application-classes.js';
+import { type ProtectedMethod, protectedMethodsOf } from '../protected-methods.js';
+import type { ResilienceRegistry } from '../registry.js';
+import { findingsOf } from './rules.js';
+import { worstCaseOf } from './worst-case.js';
+
+/** What stands around one protected method, and what a call of it may cost. */
+export interface MethodReport {
+  /** `OrdersService.charge`. */
+  readonly name: string;
+  /** Outermost first. */
+  readonly policies: readonly PolicyDescription[];
+  /** Milliseconds until its caller is answered at the latest; `undefined` where nothing bounds it. */
+  readonly worstCaseDuration: number | undefined;
+  /** How often one call may run the method. */
+  readonly worstCaseCalls: number;
+}
+
+/** A combination that will probably not do what was meant. */
+export interface ResilienceWarning {
+  readonly method: string;
+  /** The rule's name, to search for. */
+  readonly rule: string;
+  /** Which policy, why, and what to do. */
+  readonly message: string;
+}
+
+export interface ResilienceReport {
+  readonly methods: readonly MethodReport[];
+  readonly warnings: readonly ResilienceWarning[];
+}
+
+/** Reports what protects each method of the application, what that may cost, and what looks wrong. */
+export class ResilienceInspector {
+  constructor(
+    private readonly registry: ResilienceRegistry,
+    private readonly modules: ModulesContainer,
+  ) {}
+
+  report(): ResilienceReport {
+    const inspected = this.#methods().map((method) => this.#inspect(method));
+    return {
+      methods: inspected.map(({ report }) => report),
+      warnings: inspected.flatMap(({ warnings }) => warnings),
+    };
+  }
+
+  /** The report as a compact table, a method a line. */
+  table(): string {
+    const { methods, warnings } = this.report();
+    const rows = methods.map(
+      ({ name, policies, worstCaseDuration, worstCaseCalls }) =>
+        `  ${name}: ${policies.map(({ kind }) => kind).join(' > ')} | at most ${String(worstCaseCalls)} calls, ` +
+        (worstCaseDuration === undefined
+          ? 'unbounded'
+          : `${String(Math.round(worstCaseDuration))} ms`),
+    );
+    const doubts = warnings.map(
+      ({ method, rule, message }) => `  ! ${method} [${rule}] ${message}`,
+    );
+    return [`${String(methods.length)} protected methods`, ...rows, ...doubts].join('\n');
+  }
+
+  #methods(): ProtectedMethod[] {
+    const methods = [...classesIn(this.modules)].flatMap(protectedMethodsOf);
+    return [...new Set(methods)];
+  }
+
+  #inspect(method: ProtectedMethod): { report: MethodReport; warnings: ResilienceWarning[] } {
+    const policies = this.registry.policiesOf(method).flatMap((policy) => [...policy.parts()]);
+    const { duration, calls } = worstCaseOf(policies);
+    return {
+      report: {
+        name: method.place,
+        policies: policies.flatMap((policy) => policy.describe()),
+        worstCaseDuration: duration,
+        worstCaseCalls: calls,
+      },
+      warnings: findingsOf(policies).map((finding) => ({ method: method.place, ...finding })),
+    };
+  }
+}

@@ -1,0 +1,102 @@
+import type { ResolvedCircuitBreakerOptions } from '../../core/circuit-breaker/options.js';
+import { CircuitBreakerError, withoutStack } from '../../core/errors.js';
+import { FallbackPolicy } from '../../core/fallback.js';
+import type { Policy } from '../../core/policy.js';
+import { RetryPolicy } from '../../core/retry/retry.js';
+import { TimeLimitPolicy } from '../../core/time-limit.js';
+import { longestWaits, worstCaseOf } from './worst-case.js';
+
+/** What a rule finds at one place of a pipeline: why it is doubtful, and what to do. */
+export interface Finding {
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** Looks at one policy: what stands around it, itself, and what stands inside. */
+type Rule = (
+  policy: Policy,
+  inside: readonly Policy[],
+  around: readonly Policy[],
+) => string | undefined;
+
+const RULES: Readonly<Record<string, Rule>> = {
+  'retry-names-open-circuit': (policy) =>
+    policy instanceof RetryPolicy && retriesOpenCircuit(policy)
+      ? 'the retry names CircuitBreakerError, so it waits for an open circuit instead of failing fast; leave it out of retryOn'
+      : undefined,
+
+  'retry-exceeds-time-limit': (policy, inside, around) => {
+    const limit = nearestLimit(around);
+    if (!(policy instanceof RetryPolicy) || limit === undefined) return undefined;
+    const { duration } = worstCaseOf([policy, ...inside]);
+    const least = duration ?? longestWaits(policy.options);
+    return least > limit
+      ? `its attempts and waits may take ${ms(least)}, more than the ${ms(limit)} limit around them; the last attempts may never run: lower maxAttempts, the delays or the limit of each attempt`
+      : undefined;
+  },
+
+  'fallback-inside-retry': (policy, _inside, around) =>
+    policy instanceof FallbackPolicy && around.some((outer) => outer instanceof RetryPolicy)
+      ? 'the fallback answers before the retry sees a failure, so nothing is ever retried; move it above the retry'
+      : undefined,
+
+  'fallback-inside-breaker': (policy, inside) =>
+    isBreaker(policy) && inside.some((inner) => inner instanceof FallbackPolicy)
+      ? 'the fallback inside answers before the breaker sees a failure, so the circuit never opens; move it above the breaker'
+      : undefined,
+
+  'window-shorter-than-time-limit': (policy, inside) => {
+    const limit = nearestLimit(inside);
+    if (!isBreaker(policy) || limit === undefined) return undefined;
+    const { window } = policy.options;
+    return window.type === 'time' && window.duration < 2 * limit
+      ? `its ${ms(window.duration)} window is shorter than twice the ${ms(limit)} time limit inside, so slow failures leave it before they add up; make the window longer`
+      : undefined;
+  },
+
+  'threshold-never-met': (policy, inside) => {
+    if (policy instanceof RetryPolicy) return retryNeverMet(policy);
+    const limit = nearestLimit(inside);
+    if (!isBreaker(policy) || limit === undefined) return undefined;
+    const { window } = policy.options;
+    const slow = window.type === 'consecutive' ? undefined : window.slowCallDuration;
+    return slow !== undefined && slow >= limit
+      ? `no call can be slower than ${ms(slow)} when the limit inside is ${ms(limit)}; lower slowCallDuration`
+      : undefined;
+  },
+};
+
+/** Everything doubtful about a pipeline, outermost policy first. */
+export function findingsOf(policies: readonly Policy[]): Finding[] {
+  return policies.flatMap((policy, at) =>
+    Object.entries(RULES).flatMap(([rule, check]) => {
+      const why = check(policy, policies.slice(at + 1), policies.slice(0, at));
+      return why === undefined ? [] : [{ rule, message: `${policy.id}: ${why}` }];
+    }),
+  );
+}
+
+/** A breaker, or a keyed family of them. */
+function isBreaker(policy: Policy): policy is Policy & { options: ResolvedCircuitBreakerOptions } {
+  return policy.kind === 'circuitBreaker';
+}
+
+function retriesOpenCircuit(policy: RetryPolicy): boolean {
+  if (policy.options.retryOn === undefined) return false;
+  return policy.decision.retriesError(withoutStack(() => new CircuitBreakerError('example')));
+}
+
+function retryNeverMet({ options }: RetryPolicy): string | undefined {
+  const { maxAttempts, maxDuration, baseDelay } = options;
+  if (maxAttempts === 1 || maxDuration === undefined || maxDuration >= baseDelay) return undefined;
+  return `no wait of ${ms(baseDelay)} fits into maxDuration ${ms(maxDuration)}, so nothing is ever retried`;
+}
+
+function nearestLimit(policies: readonly Policy[]): number | undefined {
+  const limits = policies.filter((policy) => policy instanceof TimeLimitPolicy);
+  return limits.length === 0 ? undefined : Math.min(...limits.map(({ options }) => options.limit));
+}
+
+function ms(duration: number): string {
+  return `${String(Math.round(duration))} ms`;
+}

@@ -1,0 +1,81 @@
+import type { Policy } from '../../core/policy.js';
+import { BulkheadPolicy } from '../../core/bulkhead/bulkhead.js';
+import { HedgePolicy } from '../../core/hedge/hedge.js';
+import { RateLimitPolicy } from '../../core/rate-limiter/rate-limiter.js';
+import { delayAfter } from '../../core/retry/backoff.js';
+import { RetryPolicy } from '../../core/retry/retry.js';
+import { TimeLimitPolicy } from '../../core/time-limit.js';
+
+/** The most that one call may cost. */
+export interface WorstCase {
+  /** Milliseconds until the caller is answered; `undefined` where nothing bounds it. */
+  readonly duration: number | undefined;
+  /** Calls of the method itself, and so of what it calls. */
+  readonly calls: number;
+}
+
+const ONE_CALL: WorstCase = { duration: undefined, calls: 1 };
+
+/** Works outwards from the method; `policies` stand outermost first. */
+export function worstCaseOf(policies: readonly Policy[]): WorstCase {
+  return policies.reduceRight((inner, policy) => around(policy, inner), ONE_CALL);
+}
+
+function around(policy: Policy, inner: WorstCase): WorstCase {
+  if (policy instanceof TimeLimitPolicy) {
+    return { ...inner, duration: Math.min(policy.options.limit, inner.duration ?? Infinity) };
+  }
+  if (policy instanceof RetryPolicy) return aroundRetry(policy, inner);
+  if (policy instanceof HedgePolicy) return aroundHedge(policy, inner);
+  if (policy instanceof RateLimitPolicy) return later(inner, policy.options.maxWait);
+  if (policy instanceof BulkheadPolicy) {
+    const { maxQueue, queueTimeout } = policy.options;
+    return later(inner, maxQueue === 0 ? 0 : queueTimeout);
+  }
+  return inner;
+}
+
+function aroundRetry({ options }: RetryPolicy, inner: WorstCase): WorstCase {
+  const { maxAttempts, maxDuration } = options;
+  const calls = inner.calls * maxAttempts;
+  if (inner.duration === undefined) return { duration: undefined, calls };
+  const unhurried = maxAttempts * inner.duration + longestWaits(options);
+  // No wait ends past maxDuration; the attempt after it may take as long as any.
+  const duration =
+    maxDuration === undefined ? unhurried : Math.min(unhurried, maxDuration + inner.duration);
+  return { duration, calls };
+}
+
+/** All waits of a retry together, at their longest, in milliseconds. */
+export function longestWaits(options: RetryPolicy['options']): number {
+  const { maxAttempts, backoff, maxDelay } = options;
+  const almostOne = (): number => 1 - Number.EPSILON;
+  let previousDelay = options.baseDelay;
+  let total = 0;
+  for (let attempt = 1; attempt < maxAttempts && total < Number.MAX_SAFE_INTEGER; attempt++) {
+    // A function of one's own may give anything up to the cap.
+    previousDelay =
+      typeof backoff === 'function'
+        ? maxDelay
+        : delayAfter(options, { attempt, previousDelay, random: almostOne });
+    total += previousDelay;
+  }
+  return total;
+}
+
+function aroundHedge(policy: HedgePolicy, { duration, calls }: WorstCase): WorstCase {
+  const { maxHedges, delay } = policy.options;
+  const tries = maxHedges + 1;
+  // The last try may begin after every delay, or as soon as all before it have failed.
+  const begins = typeof delay === 'number' ? maxHedges * delay : undefined;
+  const last =
+    duration === undefined || begins === undefined
+      ? undefined
+      : Math.max(begins + duration, tries * duration);
+  return { duration: last, calls: calls * tries };
+}
+
+function later({ duration, calls }: WorstCase, wait: number | undefined): WorstCase {
+  const known = duration !== undefined && wait !== undefined;
+  return { duration: known ? duration + wait : undefined, calls };
+}

@@ -1,0 +1,131 @@
+import { Injectable } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import {
+  CircuitBreakerError,
+  CircuitProtected,
+  Fallback,
+  ResilienceInspector,
+  ResilienceModule,
+  type ResilienceModuleOptions,
+  Resilient,
+  Retry,
+  TimeLimit,
+} from 'nestjs-bulwark';
+
+async function inspect(type: new () => object, options: ResilienceModuleOptions = {}) {
+  const module = await Test.createTestingModule({
+    imports: [ResilienceModule.forRoot(options)],
+    providers: [type],
+  }).compile();
+  const app = module.createNestApplication({ logger: false });
+  await app.init();
+  const report = app.get(ResilienceInspector).report();
+  await app.close();
+  return report;
+}
+
+describe('R76: the start-up report', () => {
+  it('computes the worst case of a method, outermost policy first', async () => {
+    @Injectable()
+    class Orders {
+      @Retry({ maxAttempts: 3, baseDelay: 100, jitter: 0 })
+      @CircuitProtected('orders')
+      @TimeLimit('1s')
+      async place(): Promise<void> {}
+
+      @CircuitProtected()
+      async unbounded(): Promise<void> {}
+    }
+    const { methods, warnings } = await inspect(Orders, { circuitBreakers: { orders: {} } });
+    expect(methods).toEqual([
+      expect.objectContaining({
+        name: 'Orders.place',
+        worstCaseCalls: 3,
+        worstCaseDuration: 3 * 1000 + 100 + 200,
+      }),
+      expect.objectContaining({
+        name: 'Orders.unbounded',
+        worstCaseCalls: 1,
+        worstCaseDuration: undefined,
+      }),
+    ]);
+    expect(methods[0]?.policies.map(({ kind }) => kind)).toEqual([
+      'retry',
+      'circuitBreaker',
+      'timeLimit',
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('reads a named policy part by part', async () => {
+    @Injectable()
+    class Orders {
+      @Resilient('orders')
+      async place(): Promise<void> {}
+    }
+    const { methods } = await inspect(Orders, {
+      policies: {
+        orders: {
+          timeLimit: '5s',
+          retry: { maxAttempts: 2 },
+          hedge: { delay: 100 },
+          attemptTimeLimit: '1s',
+        },
+      },
+    });
+    expect(methods[0]).toMatchObject({ worstCaseCalls: 4, worstCaseDuration: 4000 + 110 });
+  });
+
+  it.each([
+    [
+      'retry-names-open-circuit',
+      Retry({ retryOn: CircuitBreakerError }),
+      CircuitProtected({ failureThreshold: 2 }),
+    ],
+    ['retry-exceeds-time-limit', TimeLimit('1s'), Retry({ baseDelay: '1s' })],
+    ['fallback-inside-retry', Retry(), Fallback(() => 'cached')],
+    ['fallback-inside-breaker', CircuitProtected(), Fallback(() => 'cached')],
+    [
+      'window-shorter-than-time-limit',
+      CircuitProtected({ window: { type: 'time', duration: '3s' } }),
+      TimeLimit('2s'),
+    ],
+    [
+      'threshold-never-met',
+      CircuitProtected({
+        window: { type: 'count', slowCallRate: 0.5, slowCallDuration: '3s' },
+      }),
+      TimeLimit('2s'),
+    ],
+    ['threshold-never-met', Retry({ maxDuration: 50 }), TimeLimit('2s')],
+  ])('warns of %s', async (rule, outer, inner) => {
+    @Injectable()
+    class Orders {
+      @outer
+      @inner
+      async place(): Promise<string> {
+        return 'placed';
+      }
+    }
+    const { warnings } = await inspect(Orders);
+    expect(warnings).toEqual([
+      { method: 'Orders.place', rule, message: expect.stringContaining('Orders.place') },
+    ]);
+    await expect(inspect(Orders, { strict: true })).rejects.toThrow(`Orders.place [${rule}]`);
+  });
+
+  it('finds nothing wrong with the documented order', async () => {
+    @Injectable()
+    class Orders {
+      @Fallback(() => 'cached')
+      @TimeLimit('10s')
+      @Retry()
+      @CircuitProtected({ window: { type: 'time', duration: '10s' } })
+      @TimeLimit('2s')
+      async place(): Promise<string> {
+        return 'placed';
+      }
+    }
+    await expect(inspect(Orders, { strict: true })).resolves.toMatchObject({ warnings: [] });
+  });
+});

@@ -201,7 +201,7 @@ describe('R43: what a gate answers before any call has shown the kind', () => {
       const descriptor = Object.getOwnPropertyDescriptor(Wrapping.prototype, 'call');
       CircuitProtected('service')(Wrapping.prototype, 'call', descriptor as never);
       Object.defineProperty(Wrapping.prototype, 'call', descriptor as PropertyDescriptor);
-      return Wrapping as Type<{ call(): Promise<string> }>;
+      return Wrapping as unknown as Type<{ call(): Promise<string> }>;
     })();
     const wrapping = await made(type);
     breaker.isolate();

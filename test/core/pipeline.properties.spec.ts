@@ -228,7 +228,7 @@ describe('any pipeline', () => {
         expect(violations).toBe(0);
         expect(lab.logger.errors).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -264,7 +264,7 @@ describe('any pipeline', () => {
         });
         expect(lab.clock.pendingTimers).toBe(0);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 });

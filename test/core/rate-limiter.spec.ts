@@ -105,6 +105,13 @@ describe('a rate limit', () => {
     expect(lab.clock.pendingTimers).toBe(0);
   });
 
+  it.each([false, true])('with captureStack: %s rejects so', async (captureStack) => {
+    const policy = limiter({ limit: 1, interval: 1000, captureStack });
+    await policy.execute(() => 'through');
+    const { stack } = (await lab.errorOf(policy.execute(() => 'no'))) as Error;
+    expect(stack?.includes('rate-limiter.spec')).toBe(captureStack);
+  });
+
   it('passes on what the work throws', async () => {
     const policy = limiter({ limit: 1, interval: 1 });
     expect(await lab.errorOf(policy.execute(() => Promise.reject(down)))).toBe(down);

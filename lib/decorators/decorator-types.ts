@@ -11,10 +11,10 @@ export type AnyMethodDecorator = MethodDecorator & ClassDecorator;
 
 /** What the compiler shows in place of a synchronous method's descriptor. */
 export interface UseRetrySyncForSynchronousMethods {
-  readonly 'This method is synchronous': 'use @RetrySync(), or make the method async';
+  readonly 'This method is synchronous: use @RetrySync(), or make it async': never;
 }
 export interface UseRetryForAsynchronousMethods {
-  readonly 'This method is asynchronous': 'use @Retry()';
+  readonly 'This method is asynchronous: use @Retry()': never;
 }
 
 type IsAny<T> = 0 extends 1 & T ? true : false;

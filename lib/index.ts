@@ -9,6 +9,9 @@ export { Resilient } from './decorators/resilient.js';
 export { Retry } from './decorators/retry.js';
 export { RetrySync } from './decorators/retry-sync.js';
 export { TimeLimit } from './decorators/time-limit.js';
+export { OnResilienceEvent } from './nest/events/on-resilience-event.js';
+export type { EventFilter } from './nest/events/on-resilience-event.js';
+export { ResilienceEvents } from './nest/events/resilience-events.js';
 export { CircuitBreakerRegistry } from './nest/circuit-breaker-registry.js';
 export { ResilienceExceptionFilter } from './nest/exception-filter.js';
 export { ResilienceHealthIndicator } from './nest/health.js';
@@ -22,6 +25,7 @@ export type {
 } from './nest/inspector/inspector.js';
 export { ResilienceInterceptor } from './nest/interceptor.js';
 export type {
+  EventOptions,
   HttpOptions,
   ModuleVisibility,
   ResilienceModuleAsyncOptions,

@@ -93,12 +93,17 @@ export class FallbackPolicy extends Policy implements Layer {
   }
 
   async #serve(error: unknown, self: unknown, args: readonly unknown[]): Promise<unknown> {
+    const { events } = this.#runtime;
     try {
       const value: unknown = await this.#handler.call(self, error, ...args);
       this.#calls.served++;
+      if (events?.listening === true) events.emit('fallback.served', this, { error });
       return value;
     } catch (thrown) {
       this.#calls.failed++;
+      if (events?.listening === true) {
+        events.emit('fallback.failed', this, { error: thrown, cause: error });
+      }
       giveCause(thrown, error);
       throw thrown;
     }

@@ -45,6 +45,15 @@ export {
   isResilienceError,
 } from './errors.js';
 export type { CircuitRejection, ResilienceErrorCode, RetryExhaustedReason } from './errors.js';
+export { EventHub } from './events.js';
+export type {
+  EventSource,
+  RecentEvents,
+  ResilienceEvent,
+  ResilienceEventDetails,
+  ResilienceEventListener,
+  ResilienceEventType,
+} from './events.js';
 export { FallbackPolicy, fallback } from './fallback.js';
 export type {
   FallbackHandler,

@@ -74,6 +74,8 @@ export class LimitedCall extends CancelScope implements Deadline, Link<LimitedCa
     const error = withoutStack(() => new TimeoutError(limit)); // it would show a timer, not the caller
     this.#timedOut = true;
     policy.calls.timed_out++;
+    const { events } = policy.runtime;
+    if (events?.listening === true) events.emit('time-limit.exceeded', policy, { limit });
     call.lingering?.begins();
     this.reject(error);
     this.abort(error);

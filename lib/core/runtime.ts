@@ -1,3 +1,5 @@
+import type { EventHub } from './events.js';
+
 /** A timer as the clock hands it out; opaque to policies. */
 export interface Timer {
   /** Lets the process end while it is set. */
@@ -45,6 +47,8 @@ export interface RuntimeOptions {
   readonly logger?: Logger;
   /** Ends the waits and timers that began under it, at shutdown. */
   readonly lifetime?: Lifetime;
+  /** Where policies tell what they do. */
+  readonly events?: EventHub;
 }
 
 /** Time, chance and log of a policy. */
@@ -122,5 +126,6 @@ export function runtimeWith(options?: RuntimeOptions, base: Runtime = defaultRun
     random: options.random ?? base.random,
     logger: options.logger ? unfailing(options.logger) : base.logger,
     lifetime: options.lifetime ?? base.lifetime,
+    events: options.events ?? base.events,
   });
 }

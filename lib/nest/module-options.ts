@@ -21,10 +21,17 @@ export interface HttpOptions {
   readonly maxDeadline?: Duration | undefined;
 }
 
+/** What is kept of what the policies do. */
+export interface EventOptions {
+  /** How many events of each policy `ResilienceEvents.recent()` gives. Default 0: none is kept. */
+  readonly history?: number | undefined;
+}
+
 /** What an application configures. */
 export interface ResilienceModuleOptions extends NamedOptions {
   readonly defaults?: DefaultOptions | undefined;
   readonly http?: HttpOptions | undefined;
+  readonly events?: EventOptions | undefined;
   /** Makes every warning of the start-up report an error. Default false. */
   readonly strict?: boolean | undefined;
   /** Clock, random and logger of everything made in this application. */

@@ -9,6 +9,7 @@ import {
   callback,
   duration,
   either,
+  integer,
   nested,
   readOptions,
   text,
@@ -27,12 +28,17 @@ export interface ResolvedHttpOptions {
 type Given = Required<ResilienceModuleOptions & ModuleVisibility>;
 export type ResolvedModuleOptions = ResilienceModuleOptions & {
   readonly http: ResolvedHttpOptions;
+  readonly events: { readonly history: number };
 };
 
 const httpSchema: Schema<ResolvedHttpOptions> = {
   mapErrors: { rule: boolean(), default: true },
   deadlineHeader: { rule: either(text(), off()), default: DEADLINE_HEADER },
   maxDeadline: { rule: duration(1), default: 60_000 },
+};
+
+const eventsSchema: Schema<{ readonly history: number }> = {
+  history: { rule: integer(0, 10_000), default: 0 },
 };
 
 /** What stands in these is checked where it is made. */
@@ -55,6 +61,7 @@ const runtimeSchema: Schema<Required<RuntimeOptions>> = {
   random: { rule: callback(), default: undefined as never },
   logger: having('error', 'warn'),
   lifetime: having('onEnd'),
+  events: having('emit', 'listen'),
 };
 
 const moduleSchema: Schema<Record<keyof Given, unknown>> = {
@@ -68,6 +75,7 @@ const moduleSchema: Schema<Record<keyof Given, unknown>> = {
   defaults: anyObject,
   http: { rule: nested(httpSchema), default: readHttp({}) },
   runtime: { rule: nested(runtimeSchema), default: undefined },
+  events: { rule: nested(eventsSchema), default: { history: 0 } },
   strict: { rule: boolean(), default: false },
   isGlobal: { rule: boolean(), default: true },
 };

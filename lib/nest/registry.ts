@@ -3,6 +3,7 @@ import { type BreakerKeyFunction, KeyedCircuitBreakers } from '../core/circuit-b
 import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
 import { type CompiledPipeline, compile } from '../core/compile.js';
 import { ResilienceConfigError } from '../core/errors.js';
+import { EventHub } from '../core/events.js';
 import { Pipeline } from '../core/pipeline.js';
 import { Policy, type Stage } from '../core/policy.js';
 import { RetryBudget, type RetryBudgetOptions } from '../core/retry/retry-budget.js';
@@ -28,6 +29,8 @@ export interface RegistrySettings {
   readonly runtime?: RuntimeOptions | undefined;
   readonly defaults?: DefaultOptions | undefined;
   readonly http?: ResolvedHttpOptions | undefined;
+  /** Events kept of each policy. Default 0. */
+  readonly history?: number;
   /** Unknown names get default options and one warning: for instances made outside an application. */
   readonly lenient?: boolean;
 }
@@ -39,6 +42,7 @@ export class ResilienceRegistry {
   /** Compiled once per decorated method, at its `ProtectedMethod.id`. */
   readonly pipelines: (CompiledPipeline | undefined)[] = [];
   readonly runtime: Runtime;
+  readonly events: EventHub;
   readonly http: ResolvedHttpOptions;
   /** What was configured by name; policies are made of it on first use. */
   readonly names = new ConfiguredNames();
@@ -51,8 +55,16 @@ export class ResilienceRegistry {
   readonly #taken = new Set<string>();
   readonly #byMethod = new Map<number, readonly Policy[]>();
 
-  constructor({ runtime, defaults = {}, http, lenient = false }: RegistrySettings = {}) {
-    this.runtime = runtimeWith({ ...runtime, lifetime: this.#lifetime });
+  constructor({
+    runtime,
+    defaults = {},
+    http,
+    history = 0,
+    lenient = false,
+  }: RegistrySettings = {}) {
+    const { clock, logger } = runtimeWith(runtime);
+    this.events = new EventHub(() => clock.wallTime(), logger, history);
+    this.runtime = runtimeWith({ ...runtime, lifetime: this.#lifetime, events: this.events });
     this.#defaults = defaults;
     this.http = http ?? readHttp({});
     this.#lenient = lenient;

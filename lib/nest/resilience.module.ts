@@ -12,6 +12,8 @@ import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { resilienceFilter } from './exception-filter.js';
 import { rememberFeature } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
+import { EventBinder } from './events/event-binder.js';
+import { ResilienceEvents } from './events/resilience-events.js';
 import { ResilienceInspector } from './inspector/inspector.js';
 import { StartUpReport } from './inspector/start-up-report.js';
 import { InstanceBinder } from './instance-binder.js';
@@ -127,6 +129,17 @@ function root(
       provide: ResilienceHealthIndicator,
       inject: [CircuitBreakerRegistry],
       useFactory: (breakers: CircuitBreakerRegistry) => new ResilienceHealthIndicator(breakers),
+    },
+    {
+      provide: ResilienceEvents,
+      inject: [REGISTRY],
+      useFactory: ({ events }: ResilienceRegistry) => new ResilienceEvents(events),
+    },
+    {
+      provide: EventBinder,
+      inject: [REGISTRY, ModulesContainer],
+      useFactory: ({ events, runtime }: ResilienceRegistry, modules: ModulesContainer) =>
+        new EventBinder(events, modules, runtime),
     },
     {
       provide: ResilienceInspector,

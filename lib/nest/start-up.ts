@@ -30,6 +30,7 @@ export function startRegistry(
     runtime: { logger: nestLogger(), ...options.runtime },
     defaults: soundDefaults(options.defaults, issues),
     http: options.http,
+    history: options.events.history,
   });
   registry.names.add(options, issues);
   for (const feature of featuresIn(modules)) registry.names.add(feature, issues);

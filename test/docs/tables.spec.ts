@@ -39,6 +39,7 @@ describe.each([
 it('lists every module option', () => {
   const known: Record<keyof (ResilienceModuleOptions & ModuleVisibility), true> = {
     strict: true,
+    events: true,
     circuitBreakers: true,
     bulkheads: true,
     rateLimits: true,

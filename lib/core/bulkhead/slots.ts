@@ -24,7 +24,7 @@ export class Slots implements Gate, Pass, WaitRules {
   constructor(
     private readonly name: string,
     private readonly options: ResolvedBulkheadOptions,
-    runtime: Runtime,
+    private readonly runtime: Runtime,
   ) {
     this.#queue = new WaitQueue(runtime, this);
   }
@@ -35,8 +35,21 @@ export class Slots implements Gate, Pass, WaitRules {
 
   admit(): Pass | undefined {
     if (this.take()) return this;
+    return this.#reject();
+  }
+
+  #reject(): undefined {
     this.calls.rejected++;
+    this.#tell('full');
     return undefined;
+  }
+
+  #tell(reason: 'full' | 'queue_timeout'): void {
+    const { events } = this.runtime;
+    const { name } = this;
+    if (events?.listening === true) {
+      events.emit('bulkhead.rejected', { id: `bulkhead:${name}`, name }, { reason });
+    }
   }
 
   /** Takes a free slot. There is none while calls wait: each that is given back goes to the first. */
@@ -87,7 +100,7 @@ export class Slots implements Gate, Pass, WaitRules {
   /** Starts the call when its turn comes; rejects when there is no room, or the wait ends otherwise. */
   acquire(call: CallContext, start: () => Promise<unknown>): Promise<unknown> {
     if (this.#queue.size < this.options.maxQueue) return this.#queue.join(call, start);
-    this.calls.rejected++;
+    this.#reject();
     return Promise.reject(this.refusal());
   }
 
@@ -99,6 +112,7 @@ export class Slots implements Gate, Pass, WaitRules {
 
   due(waiter: Waiter): void {
     this.calls.queue_timeout++;
+    this.#tell('queue_timeout');
     waiter.refuse(this.refusal());
   }
 

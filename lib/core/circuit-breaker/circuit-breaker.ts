@@ -94,7 +94,7 @@ export class CircuitBreaker extends Policy {
   /** Made on first use: an idle breaker is little more than its name. */
   get #machine(): Machine {
     return (this.#started ??= new Machine(
-      new Rules(this.name, this.#options, this.#runtime),
+      new Rules(this.name, this.#options, this.#runtime, this.id),
       this.#createdAt,
     ));
   }

@@ -65,7 +65,13 @@ export class KeyedCircuitBreakers extends Policy {
     };
     resolveBreakerOptions(name, options);
     this.options = resolveBreakerOptions(name, { ...options, onStateChange: listener });
-    this.#rules = new Rules(name, this.options, runtimeWith(runtime), (key) => `${name}[${key}]`);
+    this.#rules = new Rules(
+      name,
+      this.options,
+      runtimeWith(runtime),
+      this.id,
+      (key) => `${name}[${key}]`,
+    );
     this.#closed = new LRUCache({ max: this.options.maxKeys });
   }
 

@@ -1,4 +1,5 @@
-import { type CircuitState } from '../errors.js';
+import type { CircuitState } from '../errors.js';
+import type { EventSource } from '../events.js';
 import type { Gate, Pass } from '../policy.js';
 import type { Clock } from '../runtime.js';
 import { Closed } from './closed.js';
@@ -30,6 +31,14 @@ interface History {
   failedRecoveries: number;
 }
 
+const STATE_EVENTS = {
+  open: 'breaker.opened',
+  half_open: 'breaker.half-opened',
+  closed: 'breaker.closed',
+  isolated: 'breaker.isolated',
+  disabled: 'breaker.disabled',
+} as const;
+
 /** Holds a breaker's state. `#moveTo` is its only writer. */
 export class Machine extends Totals implements Gate {
   lastFailure: unknown;
@@ -51,6 +60,10 @@ export class Machine extends Totals implements Gate {
 
   get name(): string {
     return this.rules.nameOf(this.key);
+  }
+
+  get #source(): EventSource {
+    return { id: this.rules.id, name: this.name };
   }
 
   get options(): BreakerOptionsInForce {
@@ -89,7 +102,13 @@ export class Machine extends Totals implements Gate {
 
   /** Counts a call that a state turns away; in shadow mode it passes, without a say. */
   reject(): Pass | undefined {
-    if (this.options.mode === 'enforce') {
+    const enforced = this.options.mode === 'enforce';
+    const { events } = this.rules.runtime;
+    if (events?.listening === true) {
+      const state = this.#state.name;
+      events.emit(enforced ? 'breaker.rejected' : 'breaker.spared', this.#source, { state });
+    }
+    if (enforced) {
       this.rejected++;
       return undefined;
     }
@@ -142,6 +161,10 @@ export class Machine extends Totals implements Gate {
     history.timeIn[from] = (history.timeIn[from] ?? 0) + now - this.#since;
     history.stateChanges++;
     this.#since = now;
+    const { events } = this.rules.runtime;
+    if (events?.listening === true) {
+      events.emit(STATE_EVENTS[next.name], this.#source, { from, ...cause });
+    }
     const { onStateChange } = this.options;
     if (this.#listeners === undefined && onStateChange === undefined) return;
     const at = this.clock.wallTime();

@@ -11,6 +11,8 @@ export class Rules {
     readonly name: string,
     readonly options: BreakerOptionsInForce,
     readonly runtime: Runtime,
+    /** Of the breaker, or of the family. */
+    readonly id: string,
     /** How a member of a family is called, of which only the key is kept. */
     readonly nameOf: (key: string) => string = () => name,
   ) {
@@ -18,6 +20,6 @@ export class Rules {
   }
 
   with(options: BreakerOptionsInForce): Rules {
-    return new Rules(this.name, options, this.runtime, this.nameOf);
+    return new Rules(this.name, options, this.runtime, this.id, this.nameOf);
   }
 }

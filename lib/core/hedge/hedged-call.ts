@@ -47,6 +47,7 @@ export class HedgedCall {
     const started = { number: ++this.#started, scope, startedAt: this.#now() };
     this.#running.add(started);
     this.policy.attempts++;
+    if (started.number > 1) this.#tell('hedge.started', started);
     this.#setTimer();
     promised(this.next, work, self, args, call.within(scope)).then(
       (value) => this.#onSuccess(started, value),
@@ -60,6 +61,7 @@ export class HedgedCall {
     winner.scope.close();
     this.#observe(winner);
     this.#answer(winner.number === 1 ? 'original' : 'hedge');
+    if (winner.number > 1) this.#tell('hedge.won', winner);
     this.resolve(value);
     this.#abortLosers();
   }
@@ -75,6 +77,11 @@ export class HedgedCall {
       this.#answer('none');
       this.reject(error);
     }
+  }
+
+  #tell(type: 'hedge.started' | 'hedge.won', { number }: Try): void {
+    const { events } = this.policy.runtime;
+    if (events?.listening === true) events.emit(type, this.policy, { hedge: number - 1 });
   }
 
   #abortLosers(): void {

@@ -34,7 +34,7 @@ export class Limiter implements Gate, WaitRules {
   constructor(
     private readonly name: string,
     private readonly options: LimiterOptions,
-    runtime: Runtime,
+    private readonly runtime: Runtime,
   ) {
     const { limit, interval, burst } = options;
     this.#bucket = new TokenBucket(limit, interval, burst);
@@ -52,9 +52,7 @@ export class Limiter implements Gate, WaitRules {
   }
 
   admit(): Pass | undefined {
-    if (this.#take()) return PERMITTED;
-    this.calls.rejected++;
-    return undefined;
+    return this.#take() ? PERMITTED : this.#reject();
   }
 
   refusal(): Error {
@@ -79,6 +77,17 @@ export class Limiter implements Gate, WaitRules {
     return this.#bucket.nextAt + ahead - this.#clock.now();
   }
 
+  #reject(): undefined {
+    this.calls.rejected++;
+    const { events } = this.runtime;
+    const { name, delay } = this;
+    if (events?.listening === true) {
+      const source = { id: `rateLimit:${name}`, name };
+      events.emit('rate-limit.rejected', source, { retryAfter: Math.max(0, delay) });
+    }
+    return undefined;
+  }
+
   #take(): boolean {
     if (!this.#bucket.take(this.#clock.now())) return false;
     this.calls.permitted++;
@@ -89,7 +98,7 @@ export class Limiter implements Gate, WaitRules {
     const { delay } = this;
     const inTime = delay <= this.options.maxWait && delay < (call.remainingTime ?? Infinity);
     if (inTime) return this.#queue.join(call, start);
-    this.calls.rejected++;
+    this.#reject();
     return Promise.reject(this.refusal());
   }
 
@@ -101,7 +110,7 @@ export class Limiter implements Gate, WaitRules {
 
   due(waiter: Waiter): void {
     if (waiter.expired) {
-      this.calls.rejected++;
+      this.#reject();
       waiter.refuse(this.refusal());
     } else {
       this.#bucket.take(this.#clock.now());

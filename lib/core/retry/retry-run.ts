@@ -144,6 +144,11 @@ export class RetryRun {
 
   #giveUp(failed: FailedAttempt, reason: RetryExhaustedReason): unknown {
     this.policy.calls[reason]++;
+    const { events } = this.policy.runtime;
+    if (events?.listening === true) {
+      const error = 'error' in failed ? failed.error : undefined;
+      events.emit('retry.exhausted', this.policy, { attempts: this.#attempt, error, reason });
+    }
     if ('value' in failed) return failed.value;
     const lastException = failed.error;
     throw new RetryExhaustedError({ attempts: this.#attempt, lastException, reason });
@@ -151,7 +156,11 @@ export class RetryRun {
 
   #tellListener(failed: FailedAttempt, delay: number): void {
     const { options, runtime, name } = this.policy;
+    const { events } = runtime;
     const error = 'error' in failed ? failed.error : undefined;
+    if (events?.listening === true) {
+      events.emit('retry.scheduled', this.policy, { attempt: this.#attempt, error, delay });
+    }
     tell(
       () => options.onRetry?.(this.#attempt, error, delay),
       (thrown) => runtime.logger.error(`Retry "${name}": onRetry threw; the retry goes on`, thrown),
@@ -203,6 +212,10 @@ export class RetryRun {
     const { decision, calls } = this.policy;
     if (decision.readsValues && decision.retriesValue(value)) return { value };
     calls.recovered++;
+    const { events } = this.policy.runtime;
+    if (events?.listening === true) {
+      events.emit('retry.recovered', this.policy, { attempts: this.#attempt });
+    }
     return { done: value };
   }
 }

@@ -1,0 +1,235 @@
+import { Injectable, Scope } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import {
+  Bulkhead,
+  CircuitBreakerRegistry,
+  CircuitProtected,
+  Fallback,
+  OnResilienceEvent,
+  RateLimit,
+  ResilienceEvents,
+  type ResilienceEvent,
+  ResilienceModule,
+  type ResilienceModuleOptions,
+  Retry,
+  TimeLimit,
+} from 'nestjs-bulwark';
+import { FakeClock } from 'nestjs-bulwark/testing';
+
+const errors: string[] = [];
+const logger = {
+  error: (message: string) => errors.push(message),
+  warn: (m: string) => errors.push(m),
+};
+
+async function start(providers: (new () => object)[], options: ResilienceModuleOptions = {}) {
+  errors.length = 0;
+  const clock = new FakeClock();
+  const module = await Test.createTestingModule({
+    imports: [ResilienceModule.forRoot({ runtime: { clock, logger }, ...options })],
+    providers,
+  }).compile();
+  const app = module.createNestApplication({ logger: false });
+  await app.init();
+  return { app, clock };
+}
+
+const fails = async (): Promise<never> => {
+  throw new Error('down');
+};
+
+describe('ResilienceEvents: one stream of what the policies do', () => {
+  it('tells each kind of event with its policy, in the order of ids', async () => {
+    @Injectable()
+    class Orders {
+      @Fallback(() => 'cached')
+      @Retry({ maxAttempts: 2, baseDelay: 10, jitter: 0 })
+      @CircuitProtected('orders')
+      place(): Promise<string> {
+        return fails();
+      }
+
+      @TimeLimit(5)
+      hang(): Promise<void> {
+        return new Promise(() => undefined);
+      }
+
+      @Bulkhead({ maxConcurrent: 1 })
+      alone(): Promise<void> {
+        return new Promise(() => undefined);
+      }
+
+      @RateLimit({ limit: 1, interval: '1s' })
+      async seldom(): Promise<void> {}
+    }
+    const { app, clock } = await start([Orders], {
+      circuitBreakers: { orders: { failureThreshold: 2, recoveryTimeout: '1s' } },
+    });
+    const seen: ResilienceEvent[] = [];
+    app.get(ResilienceEvents).subscribe((event) => seen.push(event));
+    const orders = app.get(Orders);
+
+    const placed = orders.place();
+    await clock.advance(10);
+    expect(await placed).toBe('cached');
+    expect(await orders.place()).toBe('cached');
+    void orders.hang().catch(() => undefined);
+    await clock.advance(5);
+    void orders.alone();
+    await orders.alone().catch(() => undefined);
+    await orders.seldom();
+    await orders.seldom().catch(() => undefined);
+
+    expect(seen.map(({ type, policy }) => [type, policy])).toEqual([
+      ['retry.scheduled', 'retry:Orders.place#1'],
+      ['breaker.opened', 'breaker:orders'],
+      ['retry.exhausted', 'retry:Orders.place#1'],
+      ['fallback.served', 'fallback:Orders.place#0'],
+      ['breaker.rejected', 'breaker:orders'],
+      ['fallback.served', 'fallback:Orders.place#0'],
+      ['time-limit.exceeded', 'timeLimit:Orders.hang#0'],
+      ['bulkhead.rejected', 'bulkhead:Orders.alone#0'],
+      ['rate-limit.rejected', 'rateLimit:Orders.seldom#0'],
+    ]);
+    expect(seen.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(seen[0]).toMatchObject({ attempt: 1, delay: 10, at: clock.wallTime() - 15 });
+    await app.close();
+  });
+
+  it('R84: an opening says why', async () => {
+    @Injectable()
+    class Orders {
+      @CircuitProtected({ failureThreshold: 2 })
+      place(): Promise<string> {
+        return fails();
+      }
+    }
+    const { app } = await start([Orders]);
+    const openings: ResilienceEvent<'breaker.opened'>[] = [];
+    app
+      .get(ResilienceEvents)
+      .of('breaker.opened')
+      .subscribe((event) => openings.push(event));
+    await app
+      .get(Orders)
+      .place()
+      .catch(() => undefined);
+    await app
+      .get(Orders)
+      .place()
+      .catch(() => undefined);
+    expect(openings).toMatchObject([
+      {
+        from: 'closed',
+        opening: {
+          rule: 'consecutive_failures',
+          figures: { failures: 2, failureThreshold: 2 },
+          topFailures: [{ name: 'Error', count: 2 }],
+        },
+      },
+    ]);
+    await app.close();
+  });
+
+  it('keeps the last events of each policy for readers that resume', async () => {
+    const { app } = await start([], {
+      circuitBreakers: { a: {}, b: {} },
+      events: { history: 2 },
+    });
+    const breakers = app.get(CircuitBreakerRegistry);
+    const events = app.get(ResilienceEvents);
+    breakers.get('a').isolate().release();
+    breakers.get('a').isolate().release();
+    breakers.get('b').isolate();
+    expect(events.recent().map(({ id, policy }) => [id, policy])).toEqual([
+      [3, 'breaker:a'],
+      [4, 'breaker:a'],
+      [5, 'breaker:b'],
+    ]);
+    expect(events.recent({ policy: 'breaker:a', after: 3 })).toMatchObject([
+      { id: 4, type: 'breaker.closed' },
+    ]);
+    expect(events.recent({ policy: 'breaker:none' })).toEqual([]);
+    await app.close();
+  });
+
+  it('keeps nothing where no history is asked for', async () => {
+    const { app } = await start([], { circuitBreakers: { a: {} } });
+    app.get(CircuitBreakerRegistry).get('a').isolate();
+    expect(app.get(ResilienceEvents).recent()).toEqual([]);
+    await app.close();
+  });
+
+  it('two applications do not hear each other', async () => {
+    const one = await start([], { circuitBreakers: { a: {} } });
+    const other = await start([], { circuitBreakers: { a: {} } });
+    const seen: string[] = [];
+    other.app.get(ResilienceEvents).subscribe(({ type }) => seen.push(type));
+    one.app.get(CircuitBreakerRegistry).get('a').isolate();
+    expect(seen).toEqual([]);
+    await one.app.close();
+    await other.app.close();
+  });
+});
+
+describe('@OnResilienceEvent', () => {
+  const heard: string[] = [];
+  beforeEach(() => (heard.length = 0));
+
+  class Base {
+    @OnResilienceEvent('breaker.closed')
+    closed({ name }: ResilienceEvent<'breaker.closed'>): void {
+      heard.push(`closed ${name}`);
+    }
+  }
+
+  @Injectable()
+  class Pager extends Base {
+    @OnResilienceEvent('breaker.isolated', { breaker: 'payments' })
+    isolated({ name }: ResilienceEvent<'breaker.isolated'>): void {
+      heard.push(`isolated ${name}`);
+    }
+
+    @OnResilienceEvent('*', { policy: 'breaker:orders' })
+    orders({ type }: ResilienceEvent): void {
+      heard.push(`orders ${type}`);
+    }
+
+    @OnResilienceEvent(['breaker.disabled'])
+    async disabled(): Promise<void> {
+      throw new Error('pager is out of order');
+    }
+  }
+
+  it('calls methods for the events that they name, inherited ones too', async () => {
+    const { app } = await start([Pager], { circuitBreakers: { payments: {}, orders: {} } });
+    const breakers = app.get(CircuitBreakerRegistry);
+    breakers.get('payments').isolate().release();
+    breakers.get('orders').isolate();
+    expect(heard).toEqual(['isolated payments', 'closed payments', 'orders breaker.isolated']);
+    await app.close();
+    breakers.get('payments').isolate();
+    expect(heard).toHaveLength(3);
+  });
+
+  it('R19: contains and logs what a listener throws', async () => {
+    const { app } = await start([Pager], { circuitBreakers: { payments: {} } });
+    app.get(CircuitBreakerRegistry).get('payments').disable();
+    await Promise.resolve();
+    expect(errors).toEqual([expect.stringContaining('Pager.disabled')]);
+    await app.close();
+  });
+
+  it('says where it cannot be called', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class PerRequest {
+      @OnResilienceEvent('*')
+      any(): void {
+        heard.push('any');
+      }
+    }
+    const { app } = await start([PerRequest]);
+    expect(errors).toEqual([expect.stringContaining('PerRequest.any')]);
+    await app.close();
+  });
+});

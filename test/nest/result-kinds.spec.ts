@@ -125,6 +125,12 @@ describe('R43: plain values', () => {
     expect(thrownBy(() => rates.double(4))).toBeInstanceOf(CircuitBreakerError);
   });
 
+  it('an open circuit throws before any call where the type tells', async () => {
+    const rates = await made(Rates);
+    breaker.isolate();
+    expect(thrownBy(() => rates.double(4))).toBeInstanceOf(CircuitBreakerError);
+  });
+
   it('an open circuit throws inside a synchronous retry, before any call', async () => {
     const rates = await made(Rates);
     breaker.isolate();
@@ -251,6 +257,7 @@ describe('R45: inside a protected method', () => {
     async *generator(): AsyncGenerator<string> {
       if (this.#fails()) throw down;
       yield 'fine';
+      this.seen.push(look());
     }
   }
 
@@ -266,7 +273,7 @@ describe('R45: inside a protected method', () => {
     expect(look()).toEqual(nowhere);
   });
 
-  it('an async generator: up to the first item', async () => {
+  it('an async generator: up to the first item, and after it', async () => {
     const client = await made(Client);
     const items: string[] = [];
     const reading = (async () => {
@@ -274,7 +281,7 @@ describe('R45: inside a protected method', () => {
     })();
     await lab.resultOf(reading);
     expect(items).toEqual(['fine']);
-    expect(client.seen).toEqual(twice);
+    expect(client.seen).toEqual([...twice, twice[1]]);
   });
 
   it('calls at the same time do not see each other', async () => {

@@ -35,13 +35,13 @@ export class Slots implements Gate, Pass, WaitRules {
 
   admit(): Pass | undefined {
     if (this.take()) return this;
-    return this.#reject();
+    this.#reject();
+    return undefined;
   }
 
-  #reject(): undefined {
+  #reject(): void {
     this.calls.rejected++;
     this.#tell('full');
-    return undefined;
   }
 
   #tell(reason: 'full' | 'queue_timeout'): void {

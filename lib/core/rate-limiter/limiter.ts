@@ -52,7 +52,9 @@ export class Limiter implements Gate, WaitRules {
   }
 
   admit(): Pass | undefined {
-    return this.#take() ? PERMITTED : this.#reject();
+    if (this.#take()) return PERMITTED;
+    this.#reject();
+    return undefined;
   }
 
   refusal(): Error {
@@ -77,7 +79,7 @@ export class Limiter implements Gate, WaitRules {
     return this.#bucket.nextAt + ahead - this.#clock.now();
   }
 
-  #reject(): undefined {
+  #reject(): void {
     this.calls.rejected++;
     const { events } = this.runtime;
     const { name, delay } = this;
@@ -85,7 +87,6 @@ export class Limiter implements Gate, WaitRules {
       const source = { id: `rateLimit:${name}`, name };
       events.emit('rate-limit.rejected', source, { retryAfter: Math.max(0, delay) });
     }
-    return undefined;
   }
 
   #take(): boolean {

@@ -28,10 +28,10 @@ const SUBSCRIPTIONS = Symbol.for('nestjs-bulwark:event-subscriptions');
 export function OnResilienceEvent<T extends ResilienceEventType>(
   types: T | readonly T[] | '*',
   filter: EventFilter = {},
-): (
+): <M extends (event: ResilienceEvent<T>) => unknown>(
   target: object,
   key: string | symbol,
-  descriptor: TypedPropertyDescriptor<(event: ResilienceEvent<T>) => unknown>,
+  descriptor: TypedPropertyDescriptor<M>,
 ) => void {
   return (_target, _key, { value }) => {
     if (typeof value !== 'function') {

@@ -100,10 +100,11 @@ class RateWindow implements FailureWindow {
     const { calls, failed: failures, slow: slowCalls } = this.ring.tally;
     const { minimumCalls, failureRate, slowCallRate } = this.options;
     if (calls < minimumCalls) return undefined;
-    if (failures >= failureRate * calls) {
+    // Divided, not multiplied: 7 of 100 is 0.07, but 0.07 * 100 is more than 7.
+    if (failures / calls >= failureRate) {
       return { rule: 'failure_rate', figures: { calls, failures, failureRate } };
     }
-    if (slowCallRate === undefined || slowCalls < slowCallRate * calls) return undefined;
+    if (slowCallRate === undefined || slowCalls / calls < slowCallRate) return undefined;
     return { rule: 'slow_call_rate', figures: { calls, slowCalls, slowCallRate } };
   }
 
@@ -154,14 +155,12 @@ const COLUMNS = 3;
 class TimeRing implements Ring {
   readonly tally: Tally = { calls: 0, failed: 0, slow: 0 };
   readonly #cells = new Int32Array(BUCKETS * COLUMNS);
-  readonly #width: number;
   #bucket: number;
 
   constructor(
     private readonly duration: number,
     private readonly clock: Clock,
   ) {
-    this.#width = duration / BUCKETS;
     this.#bucket = this.#now();
   }
 
@@ -190,7 +189,7 @@ class TimeRing implements Ring {
   }
 
   #now(): number {
-    return Math.floor(this.clock.now() / this.#width);
+    return Math.floor((this.clock.now() * BUCKETS) / this.duration);
   }
 
   /** Forgets every bucket that has gone by; after a long idle time that is all of them. */

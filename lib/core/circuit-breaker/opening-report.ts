@@ -37,12 +37,16 @@ export class FailureTally {
   }
 }
 
+/** By its code, else its class: many classes never set the `name` that they inherit. */
 function failureName(error: unknown): string {
+  if (error === undefined) return '(result)'; // one that `isFailure` named
   if (typeof error !== 'object' || error === null) return typeof error;
   try {
-    const { code, name } = error as { code?: unknown; name?: unknown };
-    const known = typeof code === 'string' && code !== '' ? code : name;
-    return typeof known === 'string' && known !== '' ? known.slice(0, 80) : 'object';
+    const { code, name, constructor } = error as Partial<Record<string, unknown>>;
+    const className = typeof constructor === 'function' ? constructor.name : undefined;
+    const names = [code, name === 'Error' ? className : name, name];
+    const known = names.find((each) => typeof each === 'string' && each !== '') ?? 'object';
+    return (known as string).slice(0, 80);
   } catch {
     return 'unreadable'; // a hostile getter
   }

@@ -125,12 +125,12 @@ export class Machine extends Totals implements Gate {
 
   openFrom(from: State, error: unknown, opening: OpeningReport): void {
     if (from !== this.#state) return;
-    const { clock, options } = this;
+    const { clock } = this;
     const history = this.#remembered();
     const reopens = from instanceof HalfOpen;
     history.lastOpening = opening;
     history.failedRecoveries = reopens ? history.failedRecoveries + 1 : 0;
-    const time = openTime(options, error, history.failedRecoveries, this.rules.runtime);
+    const time = openTime(this.rules, error, history.failedRecoveries);
     const failures = from.consecutiveFailures + (reopens ? 1 : 0);
     const open = new Open(this, clock.now() + time, failures, opening, clock.wallTime());
     this.#moveTo(open, { error, opening });

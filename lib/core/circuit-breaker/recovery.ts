@@ -1,49 +1,41 @@
-import { parseDuration } from '../duration.js';
-import type { Runtime } from '../runtime.js';
-import { DEFAULT_RECOVERY, type ResolvedCircuitBreakerOptions } from './options.js';
-
-type RecoveryOptions = Pick<
-  ResolvedCircuitBreakerOptions,
-  'recoveryTimeout' | 'recoveryBackoff' | 'recoveryJitter'
->;
+import { MAX_DURATION, parseDuration } from '../duration.js';
+import { type Runtime, tell } from '../runtime.js';
+import { DEFAULT_RECOVERY } from './options.js';
+import type { Rules } from './rules.js';
 
 /**
  * How long a circuit stays open: what the failure asks for or the fixed time, grown with each recovery
  * that failed since it last closed, then spread upwards.
  */
-export function openTime(
-  options: RecoveryOptions,
-  error: unknown,
-  failedRecoveries: number,
-  runtime: Runtime,
-): number {
-  const { recoveryBackoff, recoveryJitter } = options;
-  const base = baseTime(options, error, runtime);
-  const grown = recoveryBackoff
-    ? Math.max(
-        base,
-        Math.min(recoveryBackoff.max, base * recoveryBackoff.factor ** failedRecoveries),
-      )
-    : base;
-  return recoveryJitter === 0 ? grown : grown * (1 + recoveryJitter * runtime.random());
+export function openTime(rules: Rules, error: unknown, failedRecoveries: number): number {
+  const { recoveryBackoff, recoveryJitter } = rules.options;
+  const base = baseTime(rules, error);
+  const grown = recoveryBackoff ? grownTime(base, recoveryBackoff, failedRecoveries) : base;
+  return recoveryJitter === 0 ? grown : grown * (1 + recoveryJitter * rules.runtime.random());
 }
 
-function baseTime(
-  { recoveryTimeout }: RecoveryOptions,
-  error: unknown,
-  { logger }: Runtime,
+/** Never below the time itself, also where that is above the cap. */
+function grownTime(
+  base: number,
+  { factor, max }: { readonly factor: number; readonly max: number },
+  failedRecoveries: number,
 ): number {
+  // An endless growth of nothing would be no number.
+  const growth = Math.min(factor ** failedRecoveries, Number.MAX_VALUE);
+  return Math.max(base, Math.min(max, base * growth));
+}
+
+function baseTime({ name, options, runtime }: Rules, error: unknown): number {
+  const { recoveryTimeout } = options;
   if (typeof recoveryTimeout === 'number') return recoveryTimeout;
-  try {
-    const asked = parseDuration(recoveryTimeout(error));
-    return asked !== undefined && asked >= 0 ? asked : DEFAULT_RECOVERY;
-  } catch (thrown) {
-    logger.error(
-      `recoveryTimeout threw; the circuit stays open for ${String(DEFAULT_RECOVERY)} ms`,
-      thrown,
-    );
-    return DEFAULT_RECOVERY;
-  }
+  const message = `Circuit breaker "${name}": recoveryTimeout threw; the circuit stays open for ${String(DEFAULT_RECOVERY)} ms`;
+  let asked: unknown;
+  tell(
+    () => (asked = recoveryTimeout(error)),
+    (thrown) => runtime.logger.error(message, thrown),
+  );
+  const time = parseDuration(asked);
+  return time !== undefined && time >= 0 ? Math.min(time, MAX_DURATION) : DEFAULT_RECOVERY;
 }
 
 /** Admits a rising share of calls for a while, so that a recovering dependency is not flooded. */

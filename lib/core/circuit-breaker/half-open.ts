@@ -2,7 +2,7 @@ import { CircuitState } from '../errors.js';
 import type { Pass } from '../policy.js';
 import { Admission } from './admission.js';
 import type { Machine } from './machine.js';
-import { FailureTally } from './opening-report.js';
+import { FailureTally, type OpeningReport } from './opening-report.js';
 import type { State } from './states.js';
 
 /** A few probes at a time find out whether the dependency has recovered. */
@@ -24,6 +24,8 @@ export class HalfOpen implements State {
     const { clock } = this.machine;
     const now = clock.now();
     this.#dropExpired(now);
+    // Changed options may have made certain what was not.
+    if (this.#moveOn(this.machine.lastFailure)) return this.machine.admit();
     if (this.#probes.length >= this.#places) return this.machine.reject();
     this.machine.admitted++;
     const probe = new Probe(this.machine, this, now);
@@ -57,25 +59,48 @@ export class HalfOpen implements State {
 
   probeSucceeded(): void {
     this.#successes++;
-    const { halfOpenFailureRate: rate, halfOpenMaxCalls, successThreshold } = this.machine.options;
-    // Certain once even failures alone, from here on, would stay below the rate.
-    const certain =
-      rate === undefined
-        ? this.#successes >= successThreshold
-        : halfOpenMaxCalls - this.#successes < rate * halfOpenMaxCalls;
-    if (certain) this.machine.closeFrom(this);
+    this.#moveOn(undefined);
   }
 
   probeFailed(error: unknown): void {
     this.#failures++;
     this.#tally.add(error);
+    this.#moveOn(error);
+  }
+
+  /** Opens or closes as soon as the outcome is certain; false while it is not. */
+  #moveOn(error: unknown): boolean {
+    if (this.#isFailed) this.machine.openFrom(this, error, this.#report());
+    else if (this.#isRecovered) this.machine.closeFrom(this);
+    else return false;
+    return true;
+  }
+
+  // Shares are divided, not multiplied: 7 of 100 is 0.07, but 0.07 * 100 is more than 7.
+
+  get #isFailed(): boolean {
     const { halfOpenFailureRate: rate, halfOpenMaxCalls } = this.machine.options;
-    if (rate !== undefined && this.#failures < rate * halfOpenMaxCalls) return;
-    this.machine.openFrom(this, error, {
-      rule: rate === undefined ? 'probe_failed' : 'probe_failure_rate',
-      figures: { probeSuccesses: this.#successes, probeFailures: this.#failures },
-      topFailures: this.#tally.top(),
-    });
+    return rate === undefined ? this.#failures > 0 : this.#failures / halfOpenMaxCalls >= rate;
+  }
+
+  /** With a rate: even failures alone, from here on, would stay below it. */
+  get #isRecovered(): boolean {
+    const { halfOpenFailureRate: rate, halfOpenMaxCalls, successThreshold } = this.machine.options;
+    if (rate === undefined) return this.#successes >= successThreshold;
+    return (halfOpenMaxCalls - this.#successes) / halfOpenMaxCalls < rate;
+  }
+
+  #report(): OpeningReport {
+    const { halfOpenFailureRate, halfOpenMaxCalls } = this.machine.options;
+    const figures = { probeSuccesses: this.#successes, probeFailures: this.#failures };
+    const topFailures = this.#tally.top();
+    return halfOpenFailureRate === undefined
+      ? { rule: 'probe_failed', figures, topFailures }
+      : {
+          rule: 'probe_failure_rate',
+          figures: { ...figures, halfOpenMaxCalls, halfOpenFailureRate },
+          topFailures,
+        };
   }
 }
 

@@ -425,12 +425,6 @@ describe('R84 an opening says why', () => {
       { name: 'unreadable', count: 1 },
     ]);
   });
-
-  it('says of a returned value that it was one', () => {
-    const breaker = breakerWith({ failureThreshold: 1, isFailure: () => true });
-    breaker.executeSync(() => 503);
-    expect(breaker.snapshot().lastOpening?.topFailures).toEqual([{ name: '(result)', count: 1 }]);
-  });
 });
 
 describe('R83 time in states', () => {
@@ -561,9 +555,7 @@ describe('R70 bad options', () => {
   it('do not come from options that were resolved before', () => {
     const window: WindowOptions = { type: 'time', slowCallRate: 0.5, slowCallDuration: '1s' };
     const { options } = withWindow(window);
-    expect(breakerWith({ window: options.window }).options.window).toEqual(
-      options.window,
-    );
+    expect(breakerWith({ window: options.window }).options.window).toEqual(options.window);
     expect(Object.isFrozen(options.window)).toBe(true);
   });
 });

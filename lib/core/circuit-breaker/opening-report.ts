@@ -39,7 +39,6 @@ export class FailureTally {
 
 /** By its code, else its class: many classes never set the `name` that they inherit. */
 function failureName(error: unknown): string {
-  if (error === undefined) return '(result)'; // one that `isFailure` named
   if (typeof error !== 'object' || error === null) return typeof error;
   try {
     const { code, name, constructor } = error as Partial<Record<string, unknown>>;

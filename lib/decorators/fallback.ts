@@ -1,4 +1,6 @@
+import { ResilienceConfigError } from '../core/errors.js';
 import type { FallbackHandler, FallbackOptions } from '../core/fallback.js';
+import { missingMethod } from '../nest/messages.js';
 import type { AsyncMethodDecorator } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
@@ -27,7 +29,9 @@ export function Fallback(
 }
 
 function calling(method: string): FallbackHandler {
-  return function (this: Record<string, FallbackHandler>, ...args): unknown {
-    return (this[method] as FallbackHandler).apply(this, args);
+  return function (this: Record<string, FallbackHandler | undefined>, ...args): unknown {
+    const answer = this[method];
+    if (typeof answer === 'function') return answer.apply(this, args);
+    throw new ResilienceConfigError([missingMethod(this.constructor.name, method)]);
   };
 }

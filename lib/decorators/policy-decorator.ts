@@ -1,5 +1,6 @@
 import type { Work } from '../core/context.js';
 import { ResilienceConfigError } from '../core/errors.js';
+import { fallbackToItself } from '../nest/messages.js';
 import type { PolicySpec } from '../nest/policy-spec.js';
 import { protectMethod } from '../nest/protect-method.js';
 
@@ -29,6 +30,8 @@ export function policyDecorator(decorator: string, spec: PolicySpec): Decorated 
       );
     }
     const site = { target, key, place: placeOf(target, key) };
+    if (key === answeringMethod(spec))
+      throw new ResilienceConfigError([fallbackToItself(site.place)]);
     (descriptor as PropertyDescriptor).value = protectMethod(site, method as Work, spec);
   };
 }
@@ -38,7 +41,10 @@ function decorateClass(decorator: string, spec: PolicySpec, type: { prototype: o
   const own = Object.entries(Object.getOwnPropertyDescriptors(target));
   const methods = own.filter(
     ([key, { value }]) =>
-      typeof value === 'function' && key !== 'constructor' && !LIFECYCLE_HOOKS.has(key),
+      typeof value === 'function' &&
+      key !== 'constructor' &&
+      key !== answeringMethod(spec) &&
+      !LIFECYCLE_HOOKS.has(key),
   );
   if (methods.length === 0) {
     throw new ResilienceConfigError([
@@ -50,6 +56,11 @@ function decorateClass(decorator: string, spec: PolicySpec, type: { prototype: o
     const value = protectMethod(site, descriptor.value as Work, spec);
     Object.defineProperty(target, key, { ...descriptor, value });
   }
+}
+
+/** The method that a fallback answers with: under the same fallback it would answer itself for ever. */
+function answeringMethod(spec: PolicySpec): string | undefined {
+  return 'method' in spec ? spec.method : undefined;
 }
 
 function placeOf(target: object, key?: string | symbol): string {

@@ -5,8 +5,8 @@ import { isThenable } from '../core/compile.js';
 import { Issues } from '../core/validation.js';
 import { wrappersIn } from './application-classes.js';
 import { forgetUnknown } from './named-providers.js';
-import { protectedMethodsOf } from './protected-methods.js';
-import { type ResilienceRegistry, collect } from './registry.js';
+import { resolveMethods } from './protected-classes.js';
+import type { ResilienceRegistry } from './registry.js';
 import { bindRegistry, wantsRegistry } from './registry-binding.js';
 
 /** Reaches the instances that Nest injects no properties into: those of `useFactory` and `useValue`. */
@@ -24,9 +24,7 @@ export class InstanceBinder implements OnModuleInit {
       if (makesMore(wrapper)) this.#bindWhatItMakes(wrapper);
       for (const instance of instancesOf(wrapper)) {
         if (!this.#bind(instance)) continue;
-        for (const method of protectedMethodsOf(instance.constructor)) {
-          collect(issues, () => this.registry.pipelineOf(method));
-        }
+        resolveMethods(instance.constructor, instance, this.registry, issues);
       }
     }
     issues.throwIfAny();

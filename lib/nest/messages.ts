@@ -33,6 +33,10 @@ export function missingMethod(place: string, method: string): string {
   return `${place}: @Fallback("${method}") names a method that the class does not have`;
 }
 
+export function fallbackToItself(place: string): string {
+  return `${place}: @Fallback() names the method that it stands on; name another that answers for it`;
+}
+
 export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';

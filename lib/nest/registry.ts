@@ -12,7 +12,7 @@ import { RetryPolicy } from '../core/retry/retry.js';
 import { Lifetime, type Runtime, type RuntimeOptions, runtimeWith } from '../core/runtime.js';
 import { Issues } from '../core/validation.js';
 import { ConfiguredNames } from './configured-names.js';
-import { defaultsUsed, missingMethod, unknownName } from './messages.js';
+import { defaultsUsed, unknownName } from './messages.js';
 import {
   type DefaultOptions,
   NAMED_GROUPS,
@@ -150,16 +150,7 @@ export class ResilienceRegistry {
   }
 
   #stagesOf(method: ProtectedMethod): Stage[] {
-    const issues = new Issues();
-    for (const spec of method.specs) {
-      if ('method' in spec && spec.method !== undefined && !(spec.method in method.target)) {
-        issues.list.push(missingMethod(method.place, spec.method));
-      }
-    }
-    let policies: readonly Policy[] = [];
-    collect(issues, () => (policies = this.policiesOf(method)));
-    issues.throwIfAny();
-    return policies.flatMap((policy) => [...policy.stages()]);
+    return this.policiesOf(method).flatMap((policy) => [...policy.stages()]);
   }
 
   #resolve(specs: readonly PolicySpec[], place: string): Policy[] {

@@ -10,7 +10,7 @@ import { readModuleOptions } from './module-schema.js';
 import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
 import { PARTS } from './parts.js';
-import { protectedMethodsOf } from './protected-methods.js';
+import { resolveMethods } from './protected-classes.js';
 import { ResilienceRegistry, collect } from './registry.js';
 
 /**
@@ -37,8 +37,7 @@ export function startRegistry(
   registry.makeConfigured(issues);
   for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
   for (const type of classesIn(modules)) {
-    for (const method of protectedMethodsOf(type))
-      collect(issues, () => registry.pipelineOf(method));
+    resolveMethods(type, type.prototype as object, registry, issues);
   }
   if (issues.list.length > 0) throw new ResilienceConfigError([...new Set(issues.list)]);
   return registry;

@@ -6,6 +6,7 @@
  * npm run bench -- --no-build       measures dist/ as it is
  */
 import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format } from 'prettier';
@@ -25,9 +26,13 @@ const { values: options } = parseArgs({
   },
   allowNegative: true,
 });
+if (options.write && (options.quick || options.only !== undefined)) {
+  console.error('--write needs a full run: it replaces the whole section of this Node version');
+  process.exit(2);
+}
 const effort = options.quick
   ? { processes: 1, rounds: 9, milliseconds: 3 }
-  : { processes: 3, rounds: 21, milliseconds: 15 };
+  : { processes: 3, rounds: 15, milliseconds: 8 };
 const wanted = options.only?.split(',');
 const isWanted = ({ id }) => wanted === undefined || wanted.some((each) => id.startsWith(each));
 const isSkippedInQuick = ({ id }) => options.quick && wanted === undefined && id === 'http';
@@ -36,7 +41,7 @@ await ensureInstalled(fileURLToPath(new URL('.', import.meta.url)));
 if (options.build) await ensureBuilt();
 
 const began = Date.now();
-const results = { libraries: versions(), cases: {}, programs: {}, notes: [] };
+const results = { load: loadavg()[0], libraries: versions(), cases: {}, programs: {}, notes: [] };
 for (const item of cases.filter(isWanted)) results.cases[item.id] = await measureCase(item);
 for (const item of programs.filter(isWanted)) {
   if (!isSkippedInQuick(item)) results.programs[item.id] = await measureProgram(item);

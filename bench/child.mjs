@@ -14,7 +14,7 @@ const tasks = {
   },
   async idle() {
     const { measureIdle } = await import('./programs/idle.mjs');
-    return measureIdle(await offered('makeBreaker'));
+    return measureIdle(await offered('makeBreaker'), await offered('callBreaker'));
   },
   async 'in-flight'() {
     const { measureInFlight } = await import('./programs/in-flight.mjs');

@@ -49,13 +49,13 @@ export function report(results, options) {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function header({ libraries }, { quick }) {
+function header({ libraries, load }, { quick }) {
   const { node, v8 } = process.versions;
   const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB`;
   const peers = libraries.filter(({ version }) => version !== '');
   return [
     `- Node ${node} (V8 ${v8}), ${platform()} ${arch()}, ${machine}`,
-    `- ${new Date().toISOString().slice(0, 10)}${quick ? ', `--quick`: rough figures' : ''}`,
+    `- ${new Date().toISOString().slice(0, 10)}, load before the run ${round(load)}${quick ? ', `--quick`: rough figures' : ''}`,
     `- ${peers.map(({ title, version }) => `${title} ${version}`).join(', ')}`,
   ].join('\n');
 }
@@ -117,14 +117,18 @@ function idle({ programs: { idle: byLibrary }, libraries }) {
   const rows = libraries
     .filter(({ id }) => id in byLibrary)
     .map((library) => {
-      const { bytes, timers } = byLibrary[library.id];
-      return [heading(library), `${Math.round(bytes)} B`, round(timers)];
+      const { bytes, usedBytes, timers } = byLibrary[library.id];
+      return [
+        heading(library),
+        ...[bytes, usedBytes].map((b) => `${Math.round(b)} B`),
+        round(timers),
+      ];
     });
   const { budget } = programs.find(({ id }) => id === 'idle');
   return [
     '### An idle breaker',
-    `100,000 of them, never called. Budget: ${budget.bytes} B and no timer.`,
-    table(['', 'each', 'timers'], rows),
+    `100,000 of them. Budget: ${budget.bytes} B before the first call, and no timer.`,
+    table(['', 'never called', 'after one call', 'timers'], rows),
   ].join('\n\n');
 }
 

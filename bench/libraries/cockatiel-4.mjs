@@ -1,4 +1,4 @@
 import * as cockatiel from 'cockatiel-4';
 import { adapt } from './cockatiel-adapter.mjs';
 
-export const { cases, makeBreaker, makePipeline } = adapt(cockatiel);
+export const { callBreaker, cases, makeBreaker, makePipeline } = adapt(cockatiel);

@@ -48,5 +48,6 @@ export function adapt(cockatiel) {
     const policy = guarded();
     return () => policy.execute(slow);
   };
-  return { cases, makeBreaker: consecutive, makePipeline };
+  const callBreaker = (breaker) => breaker.execute(fn);
+  return { cases, makeBreaker: consecutive, callBreaker, makePipeline };
 }

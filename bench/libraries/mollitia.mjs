@@ -43,6 +43,7 @@ export const cases = {
 };
 
 export const makeBreaker = () => circuitWith([counting()]);
+export const callBreaker = (circuit) => circuit.execute();
 export const makePipeline = (slow) => {
   const circuit = circuitWith([retrying(), counting(), limit(60_000)], slow);
   return () => circuit.execute();

@@ -29,5 +29,6 @@ export function adapt(CircuitBreaker) {
     const breaker = new CircuitBreaker(slow, { timeout: 60_000 });
     return () => breaker.fire();
   };
-  return { cases, makeBreaker: () => new CircuitBreaker(fn), makePipeline };
+  const callBreaker = (breaker) => breaker.fire();
+  return { cases, makeBreaker: () => new CircuitBreaker(fn), callBreaker, makePipeline };
 }

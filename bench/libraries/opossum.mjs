@@ -1,4 +1,4 @@
 import CircuitBreaker from 'opossum';
 import { adapt } from './opossum-adapter.mjs';
 
-export const { cases, makeBreaker, makePipeline } = adapt(CircuitBreaker);
+export const { callBreaker, cases, makeBreaker, makePipeline } = adapt(CircuitBreaker);

@@ -100,6 +100,7 @@ export const cases = {
 };
 
 export const makeBreaker = () => new CircuitBreaker('bench');
+export const callBreaker = (breaker) => breaker.execute(fn);
 export const makePipeline = (slow) => {
   const policy = guarded();
   return () => policy.execute(slow);

@@ -1,0 +1,169 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import {
+  CircuitBreaker,
+  RetryBudget,
+  RetryConfig,
+  bulkhead,
+  fallback,
+  hedge,
+  isResilienceError,
+  rateLimit,
+  timeLimit,
+} from 'nestjs-bulwark';
+import { root, tableBelow, textOf } from './markdown.js';
+
+/** The tables of docs/guide/ say what the code does. */
+type Options = Record<string, unknown>;
+
+const guide = (page: string): string => join('docs/guide', page);
+const nameIn = (cell = ''): string => /`([^`]+)`/.exec(cell)?.[1] ?? '';
+
+/** A code span is a value or another option's name; prose says that there is no default. */
+function defaultIn(cell: string, inForce: Options): unknown {
+  const literal = /^`([^`]+)`$/.exec(cell)?.[1];
+  if (literal === undefined) return undefined;
+  if (literal in inForce) return inForce[literal];
+  return JSON.parse(literal.replaceAll("'", '"').replace(/(\w+):/g, '"$1":'));
+}
+
+interface Table {
+  readonly page: string;
+  readonly heading?: string;
+  readonly make: (given: object) => object;
+  /** What has no default. */
+  readonly required?: Options;
+}
+
+const policies: readonly Table[] = [
+  { page: 'retry.md', make: (given) => new RetryConfig(given) },
+  {
+    page: 'circuit-breaker.md',
+    make: (given) => new CircuitBreaker('payments', given).options,
+  },
+  {
+    page: 'time-limit.md',
+    make: (given) => timeLimit(given as { limit: number }).options,
+    required: { limit: 1000 },
+  },
+  { page: 'bulkhead.md', make: (given) => bulkhead(given).options },
+  {
+    page: 'rate-limit.md',
+    make: (given) => rateLimit(given as { limit: number; interval: number }).options,
+    required: { limit: 7, interval: 1000 },
+  },
+  { page: 'fallback.md', make: (given) => fallback(() => undefined, given).options },
+  {
+    page: 'hedge.md',
+    make: (given) => hedge(given as { delay: number }).options,
+    required: { delay: 50 },
+  },
+];
+
+const windowOf = (type: 'count' | 'time'): object =>
+  new CircuitBreaker('payments', { window: { type } }).options.window;
+
+const parts: readonly Table[] = [
+  { page: 'retry.md', heading: 'Budget', make: () => new RetryBudget().options },
+  {
+    page: 'circuit-breaker.md',
+    heading: 'Options of a count window',
+    make: () => windowOf('count'),
+  },
+  { page: 'circuit-breaker.md', heading: 'Options of a time window', make: () => windowOf('time') },
+];
+
+/** Own options of every policy: the page of the guide lists them once for all. */
+const common = policies
+  .map(({ make, required = {} }) => Object.keys(make(required)))
+  .reduce((all, keys) => all.filter((key) => keys.includes(key)));
+
+const tables = [...policies, ...parts].map((table) => ({ heading: 'Options', ...table }));
+
+describe.each(tables)('$page, $heading', ({ page, heading, make, required = {} }) => {
+  const inForce = { ...make(required) } as Options;
+  const rows = tableBelow(guide(page), heading);
+  const own = Object.keys(inForce).filter((key) => !common.includes(key));
+
+  it('lists every option and no other', () => {
+    expect(rows.map(([name]) => nameIn(name)).sort()).toEqual(own.sort());
+  });
+
+  it.each(rows.map(([name, value = '', unit = '']) => [nameIn(name), value, unit]))(
+    'has the default of %s: %s',
+    (name, value, unit) => {
+      const { [name]: left, ...others } = required;
+      expect({ name, isRequired: left !== undefined }).toEqual({
+        name,
+        isRequired: value === 'required',
+      });
+      if (left === undefined) {
+        expect(defaultIn(value, inForce)).toEqual(inForce[name]);
+      } else {
+        expect(issuesOf(() => make(others))).toEqual([expect.stringContaining(`.${name}`)]);
+      }
+      if (typeof inForce[name] === 'number') expect(unit).not.toBe('');
+    },
+  );
+});
+
+function issuesOf(make: () => unknown): readonly string[] {
+  try {
+    make();
+  } catch (error) {
+    if (isResilienceError(error, 'INVALID_CONFIG')) return error.issues;
+  }
+  return [];
+}
+
+if (common.length > 0) {
+  it('lists once what every policy takes', () => {
+    const listed = tableBelow(guide('README.md'), 'Options of every policy');
+    expect(listed.map(([name]) => nameIn(name)).sort()).toEqual(common.sort());
+  });
+}
+
+interface OrderProgram {
+  readonly columns: readonly string[];
+  readonly experiments: Readonly<Record<string, unknown>>;
+  rowsOf(experiment: string): Promise<string[][]>;
+}
+
+describe('order.md shows what its program computes', () => {
+  const path = join(root, 'docs/programs/order.mjs');
+  let program: OrderProgram;
+  beforeAll(async () => {
+    program = (await import(pathToFileURL(path).href)) as OrderProgram;
+  });
+
+  it.each([
+    'Retry and circuit breaker',
+    'Retry and time limit',
+    'Circuit breaker and time limit',
+    'Retry and bulkhead',
+    'Retry and fallback',
+    'Retry and hedge',
+  ])('%s', async (experiment) => {
+    expect(tableBelow(guide('order.md'), experiment)).toEqual(await program.rowsOf(experiment));
+  });
+
+  it('and its text repeats the figures of the tables', () => {
+    const failed = tableBelow(guide('order.md'), 'Retry and circuit breaker').map((row) => row[2]);
+    const atOnce = tableBelow(guide('order.md'), 'Circuit breaker and time limit').map(
+      (row) => row[3],
+    );
+    const text = textOf(guide('order.md')).replaceAll('\n', ' ');
+    const [, alone = '', retryOutside = '', breakerOutside = ''] = failed;
+    expect(text).toContain(
+      `fails ${retryOutside} tries in one order, ${breakerOutside} in the other, ${alone} without a breaker`,
+    );
+    expect(text).toContain(`and ${atOnce[2] ?? ''} calls pile up in the dependency`);
+  });
+
+  it('and no less', () => {
+    const shown = Object.keys(program.experiments).map(
+      (name) => tableBelow(guide('order.md'), name).length,
+    );
+    expect(shown).toHaveLength(6);
+  });
+});

@@ -1,7 +1,9 @@
 export * from './core/index.js';
+export { AdaptiveLimit } from './decorators/adaptive-limit.js';
 export { Bulkhead } from './decorators/bulkhead.js';
 export { CircuitProtected } from './decorators/circuit-protected.js';
 export type { CircuitProtectedOptions } from './decorators/circuit-protected.js';
+export { ClientThrottle } from './decorators/client-throttle.js';
 export { Fallback } from './decorators/fallback.js';
 export { Hedge } from './decorators/hedge.js';
 export { RateLimit } from './decorators/rate-limit.js';

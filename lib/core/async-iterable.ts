@@ -10,7 +10,8 @@ export const asyncIterableAdapter: ResultAdapter = {
     typeof value === 'object' &&
     value !== null &&
     Symbol.asyncIterator in value &&
-    !isThenable(value), // a query that can be awaited as well as iterated is awaited
+    !isThenable(value) && // a query that can be awaited as well as iterated is awaited
+    !('pipe' in value), // a Node stream is more than its iterator
   adapt: (pipeline, open) => new GuardedIterable(pipeline, open),
 };
 
@@ -184,9 +185,10 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     if (abandoned !== undefined) closeQuietly(abandoned);
   }
 
-  /** The consumer stops early: permits go back, and nothing is counted for or against. */
+  /** The consumer stops early: a success where an item has come, else nothing for or against. */
   #giveUp(): void {
     this.#over = true;
+    this.#attempt?.resolve(undefined);
     this.#scope.abort(new AbortError('The iteration was ended early'));
   }
 }

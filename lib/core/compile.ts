@@ -5,7 +5,7 @@ import type { Gate, Pass, Refuse, Run, Stage } from './policy.js';
 export interface CompiledPipeline {
   /** Refuses with a rejected promise. */
   readonly run: Run;
-  /** Refuses by throwing: for functions known to be synchronous. */
+  /** Refuses by throwing: for functions known to be synchronous. Linked on first use. */
   readonly runSync: Run;
 }
 
@@ -16,21 +16,43 @@ const raise: Refuse = (rejection) => {
 
 /** Links `stages`, outermost first, into one function. Neighbouring gates become one step. */
 export function compile(stages: readonly Stage[]): CompiledPipeline {
+  let sync: Run | undefined;
+  return {
+    run: link(stages, reject),
+    get runSync() {
+      return (sync ??= link(stages, raise));
+    },
+  };
+}
+
+function link(stages: readonly Stage[], outermost: Refuse): Run {
+  const refusals = refusalsAt(stages, outermost);
   let next: Run = invoke;
   let gates: Gate[] = [];
   let early = false;
-  // A gate inside a layer refuses by rejecting, to that layer; those in front, as the caller needs.
-  for (const given of stages.toReversed()) {
+  for (let at = stages.length - 1; at >= 0; at--) {
+    const given = stages[at] as Stage;
     const stage: Stage = early && 'admit' in given ? (given.lasting ?? given) : given;
     if ('admit' in stage) {
       gates.unshift(stage);
-    } else {
-      next = stage.link(gated(gates, next, stage.synchronous === true ? raise : reject), early);
-      gates = [];
-      early ||= stage.answersEarly === true;
+      continue;
     }
+    const inner = gated(gates, next, refusals[at + 1] as Refuse);
+    gates = [];
+    next = 'link' in stage ? stage.link(inner, early) : stage.watch(inner);
+    early ||= 'link' in stage && stage.answersEarly === true;
   }
-  return { run: gated(gates, next, reject), runSync: gated(gates, next, raise) };
+  return gated(gates, next, outermost);
+}
+
+/** How a gate at each place refuses: in front as the caller needs, inside a layer as that layer does. */
+function refusalsAt(stages: readonly Stage[], outermost: Refuse): Refuse[] {
+  let refuse = outermost;
+  const inside = stages.map((stage) => {
+    if ('link' in stage) refuse = stage.synchronous === true ? raise : reject;
+    return refuse;
+  });
+  return [outermost, ...inside];
 }
 
 /** The step that takes its gates in order, runs `next`, and settles them in reverse. */

@@ -118,6 +118,15 @@ export class RateLimitedError extends RejectedError {
   }
 }
 
+/** Too few of the latest calls were accepted: this one was not made, to spare the dependency. */
+export class ThrottledError extends RejectedError {
+  declare readonly code: 'THROTTLED';
+
+  constructor(readonly throttleName: string) {
+    super(`Client throttle "${throttleName}" holds calls back: too few are accepted`);
+  }
+}
+
 /** Options that break their rules; every problem at once. */
 export class ResilienceConfigError extends ResilienceError {
   declare readonly code: 'INVALID_CONFIG';
@@ -133,6 +142,7 @@ interface ErrorsByCode {
   TIMEOUT: TimeoutError;
   BULKHEAD_FULL: BulkheadRejectedError;
   RATE_LIMITED: RateLimitedError;
+  THROTTLED: ThrottledError;
   INVALID_CONFIG: ResilienceConfigError;
 }
 export type ResilienceErrorCode = keyof ErrorsByCode;
@@ -144,6 +154,7 @@ for (const [type, name, code] of [
   [TimeoutError, 'TimeoutError', 'TIMEOUT'],
   [BulkheadRejectedError, 'BulkheadRejectedError', 'BULKHEAD_FULL'],
   [RateLimitedError, 'RateLimitedError', 'RATE_LIMITED'],
+  [ThrottledError, 'ThrottledError', 'THROTTLED'],
   [ResilienceConfigError, 'ResilienceConfigError', 'INVALID_CONFIG'],
 ] as const) {
   const fixed = { writable: true, configurable: true };
@@ -161,10 +172,16 @@ export function isResilienceError<C extends ResilienceErrorCode = ResilienceErro
   return brand !== undefined && (code === undefined || brand === code);
 }
 
-/** Circuit open, bulkhead full or rate limited: a local answer that says nothing about the dependency. */
+const REJECTIONS: ReadonlySet<unknown> = new Set<ResilienceErrorCode>([
+  'CIRCUIT_OPEN',
+  'BULKHEAD_FULL',
+  'RATE_LIMITED',
+  'THROTTLED',
+]);
+
+/** Circuit open, bulkhead full, ...: a local answer that says nothing about the dependency. */
 export function isRejection(error: unknown): boolean {
-  const brand = brandOf(error);
-  return brand === 'CIRCUIT_OPEN' || brand === 'BULKHEAD_FULL' || brand === 'RATE_LIMITED';
+  return REJECTIONS.has(brandOf(error));
 }
 
 function brandOf(error: unknown): unknown {

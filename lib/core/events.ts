@@ -27,8 +27,18 @@ export interface ResilienceEventDetails {
     readonly reason: RetryExhaustedReason;
   };
   'time-limit.exceeded': { readonly limit: number };
+  /** In shadow mode: the limit has come, and the caller waits on. */
+  'time-limit.spared': { readonly limit: number };
   'bulkhead.rejected': { readonly reason: 'full' | 'queue_timeout' };
+  /** Let through in shadow mode. */
+  'bulkhead.spared': { readonly reason: 'full' };
   'rate-limit.rejected': { readonly retryAfter: number };
+  /** Let through in shadow mode. */
+  'rate-limit.spared': { readonly retryAfter: number };
+  /** `limit` is what is let through at once now. */
+  'adaptive-limit.rejected': { readonly limit: number };
+  /** `rejectionRate` is the share of calls held back now, 0..1. */
+  'throttle.rejected': { readonly rejectionRate: number };
   'fallback.served': Answered;
   'fallback.failed': Answered & { readonly cause: unknown };
   /** A further try was started; 1-based, the first try not counted. */

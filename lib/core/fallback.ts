@@ -10,6 +10,7 @@ import { type Layer, Policy, type PolicySetting, type PolicySnapshot, type Run }
 import { promised } from './promised.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { Issues, type Schema, callback, readOptions } from './validation.js';
+import { type TimingsMode, timingsField } from './timings.js';
 
 /**
  * Answers in place of failed work, with its receiver: gets the error and the work's own arguments,
@@ -20,16 +21,20 @@ import { Issues, type Schema, callback, readOptions } from './validation.js';
 export type FallbackHandler = (this: any, error: any, ...args: any[]) => unknown;
 
 export interface FallbackOptions {
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** The errors it covers. Default: every error except aborts, which it covers only where named. */
   on?: ErrorFilter | undefined;
 }
 
 /** The options in force. */
 export interface ResolvedFallbackOptions {
+  readonly timings: TimingsMode | undefined;
   readonly on: ErrorFilter | undefined;
 }
 
 export const fallbackSchema: Schema<ResolvedFallbackOptions> = {
+  timings: timingsField,
   on: { rule: errorFilter(), default: undefined },
 };
 
@@ -51,7 +56,7 @@ export class FallbackPolicy extends Policy implements Layer {
   readonly #calls: Record<FallbackOutcome, number> = { served: 0, failed: 0 };
 
   constructor(handler: FallbackHandler, options?: FallbackOptions, setting: PolicySetting = {}) {
-    super();
+    super(setting);
     this.name = setting.name ?? 'fallback';
     const path = `fallback(${this.name})`;
     const issues = new Issues();

@@ -1,3 +1,11 @@
+export { AdaptiveLimitPolicy, adaptiveLimit } from './adaptive-limit/adaptive-limit.js';
+export type { AdaptiveLimitSnapshot } from './adaptive-limit/adaptive-limit.js';
+export type { AdaptiveLimitOutcome } from './adaptive-limit/limiter.js';
+export type {
+  AdaptiveLimitOptions,
+  QueueSizeFunction,
+  ResolvedAdaptiveLimitOptions,
+} from './adaptive-limit/options.js';
 export { AbortError, isAbortError } from './cancellation.js';
 export { BulkheadPolicy, bulkhead } from './bulkhead/bulkhead.js';
 export type { BulkheadSnapshot } from './bulkhead/bulkhead.js';
@@ -27,6 +35,13 @@ export type {
   KeyedBreakerSummary,
   KeyedBreakersSnapshot,
 } from './circuit-breaker/keyed.js';
+export { ClientThrottlePolicy, clientThrottle } from './client-throttle/client-throttle.js';
+export type { ClientThrottleSnapshot } from './client-throttle/client-throttle.js';
+export type {
+  ClientThrottleOptions,
+  ResolvedClientThrottleOptions,
+} from './client-throttle/options.js';
+export type { ClientThrottleOutcome } from './client-throttle/throttle.js';
 export { deadlineHeaders } from './deadline-headers.js';
 export { currentAttempt, currentSignal, remainingTime } from './context.js';
 export type { CallContext, ExecuteOptions } from './context.js';
@@ -41,6 +56,7 @@ export {
   ResilienceConfigError,
   ResilienceError,
   RetryExhaustedError,
+  ThrottledError,
   TimeoutError,
   isResilienceError,
 } from './errors.js';
@@ -65,6 +81,7 @@ export type {
 export { HedgePolicy, hedge } from './hedge/hedge.js';
 export type { HedgeOutcome, HedgeSnapshot } from './hedge/hedge.js';
 export type { HedgeOptions, ResolvedHedgeOptions } from './hedge/options.js';
+export { isOverloadError } from './overload-error.js';
 export { Pipeline, pipeline } from './pipeline.js';
 export type { PipelineSnapshot } from './pipeline.js';
 export { Policy } from './policy.js';
@@ -96,4 +113,5 @@ export type {
   TimeLimitOutcome,
   TimeLimitSnapshot,
 } from './time-limit.js';
+export type { TimingSummary, TimingsMode } from './timings.js';
 export { isTransientError } from './transient-error.js';

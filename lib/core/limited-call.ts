@@ -1,20 +1,34 @@
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Deadline } from './context.js';
 import { TimeoutError, withoutStack } from './errors.js';
-import type { Clock } from './runtime.js';
+import type { Clock, Runtime } from './runtime.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 import type { TimeLimitPolicy } from './time-limit.js';
 
+/** A call that is told when its limit has come. */
+interface TimedCall extends Link<TimedCall> {
+  readonly at: number;
+  timeOut(): void;
+}
+
 /** The calls under one limit. As it is the same for all, they run out in the order they came in. */
-export class RunningCalls extends TimedQueue<LimitedCall> {
+export class RunningCalls extends TimedQueue<TimedCall> {
   readonly timerSource = this.runtime.clock.timerSource?.();
 
-  protected dueAt(first: LimitedCall): number {
+  constructor(
+    runtime: Runtime,
+    /** Milliseconds. */
+    readonly limit: number,
+  ) {
+    super(runtime);
+  }
+
+  protected dueAt(first: TimedCall): number {
     return first.at;
   }
 
-  protected due(limited: LimitedCall): void {
-    limited.timeOut();
+  protected due(call: TimedCall): void {
+    call.timeOut();
   }
 
   /** The timer stays set for the next call: setting and clearing one for each costs 300 ns. */
@@ -28,11 +42,11 @@ export class RunningCalls extends TimedQueue<LimitedCall> {
 }
 
 /** One call: what aborts its work, its deadline, and its place among the others, in one allocation. */
-export class LimitedCall extends CancelScope implements Deadline, Link<LimitedCall> {
+export class LimitedCall extends CancelScope implements Deadline, TimedCall {
   readonly clock: Clock;
   readonly at: number;
-  previous: LimitedCall | undefined;
-  next: LimitedCall | undefined;
+  previous: TimedCall | undefined;
+  next: TimedCall | undefined;
   #timedOut = false;
 
   constructor(
@@ -44,7 +58,7 @@ export class LimitedCall extends CancelScope implements Deadline, Link<LimitedCa
   ) {
     super(call.cancellation);
     this.clock = policy.runtime.clock;
-    this.at = this.clock.now() + policy.options.limit;
+    this.at = this.clock.now() + running.limit;
     running.add(this);
   }
 
@@ -70,7 +84,7 @@ export class LimitedCall extends CancelScope implements Deadline, Link<LimitedCa
 
   timeOut(): void {
     const { policy, call } = this;
-    const { limit } = policy.options;
+    const { limit } = this.running;
     const error = withoutStack(() => new TimeoutError(limit)); // it would show a timer, not the caller
     this.#timedOut = true;
     policy.calls.timed_out++;
@@ -86,5 +100,37 @@ export class LimitedCall extends CancelScope implements Deadline, Link<LimitedCa
     this.policy.calls.in_time++;
     this.running.remove(this);
     this.close();
+  }
+}
+
+/** A call in shadow mode: nobody is released at its limit, and its work is not told. */
+export class WatchedCall implements TimedCall {
+  readonly at: number;
+  previous: TimedCall | undefined;
+  next: TimedCall | undefined;
+  #overdue = false;
+
+  constructor(
+    private readonly policy: TimeLimitPolicy,
+    private readonly running: RunningCalls,
+  ) {
+    this.at = policy.runtime.clock.now() + running.limit;
+    running.add(this);
+  }
+
+  settle(): void {
+    if (this.#overdue) return;
+    this.policy.calls.in_time++;
+    this.running.remove(this);
+  }
+
+  timeOut(): void {
+    const { policy } = this;
+    this.#overdue = true;
+    policy.calls.would_time_out++;
+    const { events } = policy.runtime;
+    if (events?.listening === true) {
+      events.emit('time-limit.spared', policy, { limit: this.running.limit });
+    }
   }
 }

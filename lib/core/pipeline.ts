@@ -22,14 +22,14 @@ export class Pipeline extends Policy {
     readonly policies: readonly Policy[],
     setting: PolicySetting = {},
   ) {
-    super();
+    super(setting);
     this.name = setting.name ?? 'pipeline';
     requirePolicies(policies, this.name);
   }
 
   /** A pipeline inside a pipeline is its parts: they are linked as if they stood there. */
   stages(): readonly Stage[] {
-    return this.policies.flatMap((policy) => policy.stages());
+    return this.policies.flatMap((policy) => policy.timedStages());
   }
 
   override parts(): readonly Policy[] {

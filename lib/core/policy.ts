@@ -1,7 +1,8 @@
 import { type CompiledPipeline, compile } from './compile.js';
 import { type CallContext, type ExecuteOptions, type Work, beginCall } from './context.js';
 import { releaseOnAbort } from './release-on-abort.js';
-import type { RuntimeOptions } from './runtime.js';
+import { type RuntimeOptions, runtimeWith } from './runtime.js';
+import { type TimingSummary, Timings, type TimingsMode } from './timings.js';
 import { protectFunction } from './wrap.js';
 
 /** What a policy is, as its id, its named option and its figures call it. */
@@ -12,6 +13,8 @@ export type PolicyKind =
   | 'timeLimit'
   | 'bulkhead'
   | 'rateLimit'
+  | 'adaptiveLimit'
+  | 'clientThrottle'
   | 'fallback'
   | 'hedge'
   | (string & {});
@@ -65,7 +68,12 @@ export interface Layer {
   readonly synchronous?: boolean;
 }
 
-export type Stage = Gate | Layer;
+/** Watches calls pass: it neither refuses nor repeats, and keeps the kind of a result. */
+export interface Watcher {
+  watch(next: Run): Run;
+}
+
+export type Stage = Gate | Layer | Watcher;
 
 /** What a policy shows of itself; numbers are milliseconds or counts. */
 export interface PolicySnapshot {
@@ -87,6 +95,8 @@ export interface PolicySetting {
   /** In ids, figures and messages. */
   readonly name?: string | undefined;
   readonly runtime?: RuntimeOptions | undefined;
+  /** Where the policy's own options say nothing of it. Default `'off'`. */
+  readonly timings?: TimingsMode | undefined;
 }
 
 /** Retry, circuit breaker, time limit and the rest: alone or as a part of a pipeline. */
@@ -94,7 +104,13 @@ export abstract class Policy {
   abstract readonly kind: PolicyKind;
   abstract readonly name: string;
   abstract readonly options: object;
+  readonly #setting: PolicySetting | undefined;
   #compiled: CompiledPipeline | undefined;
+  #timings: Timings | undefined;
+
+  constructor(setting?: PolicySetting) {
+    this.#setting = setting;
+  }
 
   /** Stable while the process lives: `breaker:payments`, `retry:OrdersService.charge#0`. */
   get id(): string {
@@ -103,6 +119,19 @@ export abstract class Policy {
 
   /** What it adds to a pipeline, outermost first: neighbouring gates are fused, layers linked around. */
   abstract stages(): readonly Stage[];
+
+  /** The stages, watched where `timings` is on. */
+  timedStages(): readonly Stage[] {
+    const { timings = this.#setting?.timings } = this.options as { timings?: TimingsMode };
+    if (timings === undefined || timings === 'off') return this.stages();
+    this.#timings ??= new Timings(timings, runtimeWith(this.#setting?.runtime).clock);
+    return [this.#timings, ...this.stages()];
+  }
+
+  /** How long calls took, waits and attempts included; `undefined` while `timings` is off or unused. */
+  get timings(): TimingSummary | undefined {
+    return this.#timings?.summary();
+  }
 
   /** A plain object for metrics and inspection. */
   abstract snapshot(): PolicySnapshot;
@@ -118,7 +147,7 @@ export abstract class Policy {
 
   /** Linked on first use. */
   compiled(): CompiledPipeline {
-    return (this.#compiled ??= compile(this.stages()));
+    return (this.#compiled ??= compile(this.timedStages()));
   }
 
   /**

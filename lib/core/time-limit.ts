@@ -2,26 +2,36 @@ import type { Duration } from './duration.js';
 import { type Layer, Policy, type PolicySetting, type PolicySnapshot, type Run } from './policy.js';
 import { promised } from './promised.js';
 import { type Runtime, runtimeWith } from './runtime.js';
-import { type Schema, duration, requireOptions, required } from './validation.js';
-import { LimitedCall, RunningCalls } from './limited-call.js';
+import { type Schema, duration, oneOf, requireOptions, required } from './validation.js';
+import { LimitedCall, RunningCalls, WatchedCall } from './limited-call.js';
+import { type EnforcementMode, type LiveOptions, changedOptions } from './live-options.js';
+import { type TimingsMode, timingsField } from './timings.js';
 
 /** How long a caller waits. */
 export interface TimeLimitOptions {
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** At least 1 ms. */
   limit: Duration;
+  /** `'shadow'` counts and reports calls that take longer, and lets them go on. Default `'enforce'`. */
+  mode?: EnforcementMode | undefined;
 }
 
 /** The options in force: milliseconds. */
 export interface ResolvedTimeLimitOptions {
+  readonly timings: TimingsMode | undefined;
   readonly limit: number;
+  readonly mode: EnforcementMode;
 }
 
 export const timeLimitSchema: Schema<ResolvedTimeLimitOptions> = {
+  timings: timingsField,
   limit: required(duration(1)),
+  mode: { rule: oneOf('enforce', 'shadow'), default: 'enforce' },
 };
 
-/** Whether the work had settled when the limit came. */
-export type TimeLimitOutcome = 'in_time' | 'timed_out';
+/** Whether the work had settled when the limit came; `would_time_out` in shadow mode. */
+export type TimeLimitOutcome = 'in_time' | 'timed_out' | 'would_time_out';
 
 export interface TimeLimitSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<TimeLimitOutcome, number>>;
@@ -35,20 +45,30 @@ export interface TimeLimitSnapshot extends PolicySnapshot {
 export class TimeLimitPolicy extends Policy implements Layer {
   readonly kind = 'timeLimit';
   readonly name: string;
-  readonly options: ResolvedTimeLimitOptions;
   readonly answersEarly = true;
-  readonly calls: Record<TimeLimitOutcome, number> = { in_time: 0, timed_out: 0 };
+  readonly calls: Record<TimeLimitOutcome, number> = {
+    in_time: 0,
+    timed_out: 0,
+    would_time_out: 0,
+  };
   readonly late = { successes: 0, failures: 0 };
   readonly runtime: Runtime;
+  #live: LiveOptions<ResolvedTimeLimitOptions>;
   #running: RunningCalls;
 
   constructor(limit: Duration | TimeLimitOptions, setting: PolicySetting = {}) {
-    super();
+    super(setting);
     this.name = setting.name ?? 'timeLimit';
-    const options = typeof limit === 'object' ? limit : { limit };
-    this.options = requireOptions(timeLimitSchema, options, `timeLimit(${this.name})`);
+    const given = optionsOf(limit);
+    const inForce = requireOptions(timeLimitSchema, given, `timeLimit(${this.name})`);
+    this.#live = { given, inForce };
     this.runtime = runtimeWith(setting.runtime);
-    this.#running = new RunningCalls(this.runtime);
+    this.#running = new RunningCalls(this.runtime, inForce.limit);
+  }
+
+  /** The options in force: frozen, durations in milliseconds. */
+  get options(): ResolvedTimeLimitOptions {
+    return this.#live.inForce;
   }
 
   stages(): [Layer] {
@@ -56,23 +76,63 @@ export class TimeLimitPolicy extends Policy implements Layer {
   }
 
   link(next: Run): Run {
-    return (work, self, args, call) =>
-      new Promise((resolve, reject) => {
+    return (work, self, args, call) => {
+      if (this.options.mode === 'shadow') return this.#watch(next, work, self, args, call);
+      return new Promise((resolve, reject) => {
         const limited = new LimitedCall(this, this.#runningCalls(), call, resolve, reject);
         promised(next, work, self, args, call.within(limited, limited)).then(
           (value) => limited.succeed(value),
           (error: unknown) => limited.fail(error),
         );
       });
+    };
+  }
+
+  /** Shadow mode: the call goes on as it is, without a deadline or a signal of this limit. */
+  #watch(next: Run, ...call: Parameters<Run>): Promise<unknown> {
+    const watched = new WatchedCall(this, this.#runningCalls());
+    return promised(next, ...call).then(
+      (value) => {
+        watched.settle();
+        return value;
+      },
+      (error: unknown) => {
+        watched.settle();
+        throw error;
+      },
+    );
   }
 
   /** Calls that began under other timers wait for those; a test may have exchanged them. */
   #runningCalls(): RunningCalls {
     const { clock } = this.runtime;
     if (clock.timerSource?.() !== this.#running.timerSource) {
-      this.#running = new RunningCalls(this.runtime);
+      this.#running = new RunningCalls(this.runtime, this.options.limit);
     }
     return this.#running;
+  }
+
+  /**
+   * Changes options while it works: all of `changes` or, where one breaks its rule, none. Calls that
+   * run keep the limit, and the mode, under which they began.
+   * @param changes options, or a new limit alone
+   * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change
+   */
+  configure(changes: Duration | Partial<TimeLimitOptions>): void {
+    this.prepare(changes)();
+  }
+
+  /**
+   * Checks a change and gives what makes it: for several policies that change all or none.
+   * @throws ResilienceConfigError as `configure` does
+   */
+  prepare(changes: Duration | Partial<TimeLimitOptions>): () => void {
+    const path = `timeLimit(${this.name})`;
+    const live = changedOptions(this.#live, optionsOf(changes), timeLimitSchema, path);
+    return () => {
+      this.#live = live;
+      this.#running = new RunningCalls(this.runtime, live.inForce.limit);
+    };
   }
 
   snapshot(): TimeLimitSnapshot {
@@ -80,6 +140,10 @@ export class TimeLimitPolicy extends Policy implements Layer {
     const abandoned = calls.timed_out - late.successes - late.failures;
     return { id, kind, name, options, calls: { ...calls }, late: { ...late }, abandoned };
   }
+}
+
+function optionsOf<O extends object>(limit: Duration | O): O | { limit: Duration } {
+  return typeof limit === 'object' ? limit : { limit };
 }
 
 /**

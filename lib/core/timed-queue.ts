@@ -60,6 +60,14 @@ export abstract class TimedQueue<E extends Link<E>> {
     if (--this.#size === 0) this.emptied();
   }
 
+  /** What `dueAt` says has changed for those who wait; their order has not. */
+  reschedule(): void {
+    if (this.#size === 0) return;
+    if (this.#timer !== undefined) this.runtime.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#setTimer();
+  }
+
   /** Nobody waits any more. */
   protected emptied(): void {
     this.#stop();

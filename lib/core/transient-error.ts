@@ -16,7 +16,7 @@ const STATUSES = new Set([408, 425, 429, 500, 502, 503, 504]);
 const FETCH_FAILURES = new Set(['fetch failed', 'terminated', 'network error']);
 const MOST_CAUSES = 10;
 
-interface Suspect {
+export interface Suspect {
   code?: unknown;
   name?: unknown;
   message?: unknown;
@@ -33,14 +33,19 @@ interface Suspect {
  * `response.status`. Looks through `cause`. Never throws.
  */
 export function isTransientError(error: unknown): boolean {
+  return someCause(error, looksTransient);
+}
+
+/** Whether `looks` holds for the error or for a cause of it; a hostile getter tells nothing. */
+export function someCause(error: unknown, looks: (suspect: Suspect) => boolean): boolean {
   let suspect = error;
   for (let depth = 0; depth < MOST_CAUSES; depth++) {
     if (typeof suspect !== 'object' || suspect === null) return false;
     try {
-      if (looksTransient(suspect)) return true;
+      if (looks(suspect)) return true;
       suspect = (suspect as Suspect).cause;
     } catch {
-      return false; // a hostile getter tells nothing
+      return false;
     }
   }
   return false;
@@ -55,7 +60,7 @@ function looksTransient(error: Suspect): boolean {
   );
 }
 
-function statusesOf(error: Suspect): unknown[] {
+export function statusesOf(error: Suspect): unknown[] {
   const { status, statusCode, response } = error;
   const own =
     typeof error.getStatus === 'function' ? (error.getStatus as () => unknown)() : undefined;

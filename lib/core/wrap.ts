@@ -49,6 +49,7 @@ function callUnknown(
 ): unknown {
   let stream: { adapter: ResultAdapter; value: unknown } | undefined;
   let answered = false;
+  const progress = { committed: false, answered: false };
   const probe = (): unknown => {
     const value = work.apply(self, args as unknown[]);
     const adapter = adapters.find((each) => each.recognises(value));
@@ -59,10 +60,11 @@ function callUnknown(
     learn(adapter);
     if (answered) return value; // a layer waited first: the caller holds a promise already
     stream = { adapter, value };
+    progress.committed = progress.answered = true; // whatever a filter says, this is not tried again
     throw new AbortError('The call returned a stream; its subscriptions are the calls');
   };
   const result = quietly(
-    () => pipeline.run(probe, self, args, beginCall()),
+    () => pipeline.run(probe, self, args, beginCall().following(progress)),
     () => stream,
   );
   answered = true;

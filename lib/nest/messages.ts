@@ -6,6 +6,8 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
   budgets: 'retry budget',
   bulkheads: 'bulkhead',
   rateLimits: 'rate limit',
+  adaptiveLimits: 'adaptive limit',
+  throttles: 'client throttle',
   hedges: 'hedge',
   policies: 'policy',
 };

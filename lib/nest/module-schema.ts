@@ -14,6 +14,7 @@ import {
   readOptions,
   text,
 } from '../core/validation.js';
+import { timingsField } from '../core/timings.js';
 import type { ModuleVisibility, ResilienceModuleOptions } from './module-options.js';
 import type { DefaultOptions } from './named-options.js';
 
@@ -49,11 +50,14 @@ const anyObject: Field<object | undefined> = {
       : { problem: 'must be an object' },
   default: undefined,
 };
-const defaultsSchema: Schema<Record<keyof DefaultOptions, object | undefined>> = {
+const defaultsSchema: Schema<Record<keyof DefaultOptions, unknown>> = {
+  timings: timingsField,
   circuitBreaker: anyObject,
   retry: anyObject,
   bulkhead: anyObject,
   rateLimit: anyObject,
+  adaptiveLimit: anyObject,
+  clientThrottle: anyObject,
   hedge: anyObject,
 };
 const runtimeSchema: Schema<Required<RuntimeOptions>> = {
@@ -69,6 +73,8 @@ const moduleSchema: Schema<Record<keyof Given, unknown>> = {
   retries: anyObject,
   bulkheads: anyObject,
   rateLimits: anyObject,
+  adaptiveLimits: anyObject,
+  throttles: anyObject,
   hedges: anyObject,
   budgets: anyObject,
   policies: anyObject,

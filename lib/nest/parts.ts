@@ -1,5 +1,7 @@
+import { AdaptiveLimitPolicy } from '../core/adaptive-limit/adaptive-limit.js';
 import { BulkheadPolicy } from '../core/bulkhead/bulkhead.js';
 import { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
+import { ClientThrottlePolicy } from '../core/client-throttle/client-throttle.js';
 import { FallbackPolicy } from '../core/fallback.js';
 import { HedgePolicy } from '../core/hedge/hedge.js';
 import type { HedgeOptions } from '../core/hedge/options.js';
@@ -19,7 +21,7 @@ type Setting = PolicySetting & { readonly name: string };
 export interface PartKind {
   /** The group of named options; absent where a string is something else than a name. */
   readonly group?: Exclude<NamedGroup, 'budgets' | 'policies'>;
-  readonly defaults?: keyof DefaultOptions;
+  readonly defaults?: Exclude<keyof DefaultOptions, 'timings'>;
   /** What options need that have no default, so that defaults can be checked alone. */
   readonly leastOptions?: object;
   readonly make: (given: unknown, setting: Setting) => Policy;
@@ -52,11 +54,16 @@ export const PARTS: Readonly<Record<PartName, PartKind>> = {
     leastOptions: { delay: 1 },
     make: (given, setting) => new HedgePolicy(given as HedgeOptions, setting),
   },
+  clientThrottle: {
+    group: 'throttles',
+    defaults: 'clientThrottle',
+    make: (given, setting) => new ClientThrottlePolicy(given as object | undefined, setting),
+  },
   circuitBreaker: {
     group: 'circuitBreakers',
     defaults: 'circuitBreaker',
-    make: (given, { name, runtime }) =>
-      new CircuitBreaker(name, given as object | undefined, runtime && { runtime }),
+    make: (given, setting) =>
+      new CircuitBreaker(setting.name, given as object | undefined, setting),
   },
   rateLimit: {
     group: 'rateLimits',
@@ -68,6 +75,11 @@ export const PARTS: Readonly<Record<PartName, PartKind>> = {
     group: 'bulkheads',
     defaults: 'bulkhead',
     make: (given, setting) => new BulkheadPolicy(given as object | undefined, setting),
+  },
+  adaptiveLimit: {
+    group: 'adaptiveLimits',
+    defaults: 'adaptiveLimit',
+    make: (given, setting) => new AdaptiveLimitPolicy(given as object | undefined, setting),
   },
 };
 

@@ -1,8 +1,12 @@
+import type { AdaptiveLimitPolicy } from '../core/adaptive-limit/adaptive-limit.js';
+import type { AdaptiveLimitOptions } from '../core/adaptive-limit/options.js';
 import type { BulkheadPolicy } from '../core/bulkhead/bulkhead.js';
 import type { BulkheadOptions } from '../core/bulkhead/options.js';
 import type { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
 import type { BreakerKeyFunction } from '../core/circuit-breaker/keyed.js';
 import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
+import type { ClientThrottlePolicy } from '../core/client-throttle/client-throttle.js';
+import type { ClientThrottleOptions } from '../core/client-throttle/options.js';
 import type { Duration } from '../core/duration.js';
 import type { FallbackHandler, FallbackOptions, FallbackPolicy } from '../core/fallback.js';
 import type { HedgePolicy } from '../core/hedge/hedge.js';
@@ -28,9 +32,11 @@ export interface PolicyParts {
   timeLimit: Duration | TimeLimitPolicy;
   retry: string | RetryOptions | RetryConfig | RetryPolicy;
   hedge: string | HedgeOptions | HedgePolicy;
+  clientThrottle: string | ClientThrottleOptions | ClientThrottlePolicy;
   circuitBreaker: string | CircuitBreakerOptions | CircuitBreaker;
   rateLimit: string | RateLimitOptions | RateLimitPolicy;
   bulkhead: string | BulkheadOptions | BulkheadPolicy;
+  adaptiveLimit: string | AdaptiveLimitOptions | AdaptiveLimitPolicy;
   /** Of each attempt. */
   attemptTimeLimit: Duration | TimeLimitPolicy;
 }
@@ -42,9 +48,11 @@ export const FIXED_ORDER = [
   'timeLimit',
   'retry',
   'hedge',
+  'clientThrottle',
   'circuitBreaker',
   'rateLimit',
   'bulkhead',
+  'adaptiveLimit',
   'attemptTimeLimit',
 ] as const satisfies readonly PolicyPart[];
 

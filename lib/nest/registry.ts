@@ -150,7 +150,7 @@ export class ResilienceRegistry {
   }
 
   #stagesOf(method: ProtectedMethod): Stage[] {
-    return this.policiesOf(method).flatMap((policy) => [...policy.stages()]);
+    return this.policiesOf(method).flatMap((policy) => [...policy.timedStages()]);
   }
 
   #resolve(specs: readonly PolicySpec[], place: string): Policy[] {
@@ -223,7 +223,8 @@ export class ResilienceRegistry {
     const kind = PARTS[part];
     const defaults = kind.defaults && this.#defaults[kind.defaults];
     const options = this.#withBudget(withDefaults(given, defaults), name);
-    return kind.make(options, { name, runtime: this.runtime });
+    const { timings } = this.#defaults;
+    return kind.make(options, { name, runtime: this.runtime, timings });
   }
 
   /** Puts the budget of this application in the place of its name. */

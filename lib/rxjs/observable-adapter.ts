@@ -37,13 +37,22 @@ class Subscription {
     const call = this.#enclosing.within(this.#scope).following(this.#progress);
     const work = (inner: CallContext): Promise<unknown> => this.#attempt(inner);
     // Before the source is subscribed to: one that never pauses can be left too.
-    this.subscriber.add(() => this.#scope.abort(new AbortError('Unsubscribed')));
+    this.subscriber.add(() => this.#leave());
     new Promise((resolve) => {
       resolve(this.pipeline.run(work, undefined, undefined, call));
     }).then(
       (value) => this.#end(() => this.#succeed(value)),
       (error: unknown) => this.#end(() => this.subscriber.error(error)),
     );
+  }
+
+  /**
+   * The subscriber leaves. One that has had an item (`firstValueFrom`, `take`) had its answer, so the
+   * call was a success; before that it was given up. The work is told to stop either way.
+   */
+  #leave(): void {
+    if (this.#owner?.live === true) this.#owner.suffice();
+    this.#scope.abort(new AbortError('Unsubscribed'));
   }
 
   /** The call is over; to the subscriber's leaving, which follows, nothing listens any more. */
@@ -70,7 +79,11 @@ class Subscription {
   #attempt(call: CallContext): Promise<unknown> {
     this.#completed = undefined;
     return new Promise((resolve, reject) => {
-      const attempt: Attempt = { live: true, result: undefined };
+      const succeed = (): void => {
+        this.#completed = attempt;
+        resolve(attempt.result);
+      };
+      const attempt: Attempt = { live: true, result: undefined, suffice: () => stop(succeed) };
       const source = from(this.open(call) as Observable<unknown>);
       const left = new Subject<void>();
       const leaves: (() => void)[] = [];
@@ -80,10 +93,12 @@ class Subscription {
         for (const leave of leaves) leave();
         settle();
       };
-      const abandon = (reason: unknown): void => {
-        finish(() => reject(reason));
+      /** Settles it and leaves the source. */
+      const stop = (settle: () => void): void => {
+        finish(settle);
         left.next();
       };
+      const abandon = (reason: unknown): void => stop(() => reject(reason));
       const leave = call.cancellation?.onAbort(abandon);
       if (leave) leaves.push(leave);
       if (!attempt.live) return;
@@ -93,11 +108,7 @@ class Subscription {
           else abandon(new AbortError('Another attempt has answered'));
         },
         error: (error: unknown) => finish(() => reject(error)),
-        complete: () =>
-          finish(() => {
-            this.#completed = attempt;
-            resolve(attempt.result);
-          }),
+        complete: () => finish(succeed),
       });
     });
   }
@@ -116,4 +127,6 @@ interface Attempt {
   live: boolean;
   /** What it settles with when it completes: its last item. */
   result: unknown;
+  /** Settles it as a success with the items that have come. */
+  suffice(): void;
 }

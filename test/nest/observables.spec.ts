@@ -177,7 +177,16 @@ describe.each(kinds)('R43: a method whose Observable is %s', (method) => {
     expect(subscriptions).toBe(2);
   });
 
-  it('unsubscribing leaves the source, gives the permit back and counts as ignored', async () => {
+  it('R13: firstValueFrom had its answer: a success, and the source is left', async () => {
+    source = () => concat(of('first'), NEVER);
+    const service = await made(Prices);
+    expect(await firstValueFrom(service[method]())).toBe('first');
+    await lab.clock.runAll();
+    expect(finalized).toBe(1);
+    expect(countsOf(breaker)).toBe('1 ok, 0 failed, 0 in flight');
+  });
+
+  it('unsubscribing before an item leaves the source, gives the permit back and counts as ignored', async () => {
     source = () => NEVER;
     const subscription = (await made(Prices))[method]().subscribe();
     const ignored = breaker.stats.ignoredCalls;

@@ -1,6 +1,7 @@
 import type { Lingering } from '../context.js';
 import type { Layer, Run } from '../policy.js';
 import { promised } from '../promised.js';
+import type { SharedPass } from './shared-pass.js';
 import type { Slots } from './slots.js';
 
 type Start = (...call: Parameters<Run>) => Promise<unknown>;
@@ -10,43 +11,49 @@ export class SlotLayer implements Layer {
   constructor(private readonly slots: Slots) {}
 
   link(next: Run, early: boolean): Run {
-    const run = early ? this.#untilWorkEnds(next) : this.#untilSettled(next);
+    const starting = early ? untilWorkEnds : untilSettled;
+    const run = starting(next, this.slots);
+    const spared = starting(next, this.slots.spared);
     return (work, self, args, call) =>
       this.slots.take()
         ? run(work, self, args, call)
-        : this.slots.acquire(call, () => run(work, self, args, call));
-  }
-
-  /** Everything inside answers when its work ends, so the slot is free then. */
-  #untilSettled(next: Run): Start {
-    return (work, self, args, call) =>
-      promised(next, work, self, args, call).then(this.slots.onSuccess, this.slots.onFailure);
-  }
-
-  /** The slot is free when all work of the call has ended, what outlived its answer included. */
-  #untilWorkEnds(next: Run): Start {
-    return (work, self, args, call) => {
-      const slot = new HeldSlot(this.slots, call.lingering);
-      return promised(next, work, self, args, call.watchedBy(slot)).then(
-        (value) => {
-          slot.settle();
-          return value;
-        },
-        (error: unknown) => {
-          slot.settle();
-          throw error;
-        },
-      );
-    };
+        : this.slots.acquire(
+            call,
+            () => run(work, self, args, call),
+            () => spared(work, self, args, call),
+          );
   }
 }
 
+/** Everything inside answers when its work ends, so what the call holds is free then. */
+function untilSettled(next: Run, held: SharedPass): Start {
+  return (work, self, args, call) =>
+    promised(next, work, self, args, call).then(held.onSuccess, held.onFailure);
+}
+
+/** What the call holds is free when all its work has ended, what outlived its answer included. */
+function untilWorkEnds(next: Run, held: SharedPass): Start {
+  return (work, self, args, call) => {
+    const slot = new HeldSlot(held, call.lingering);
+    return promised(next, work, self, args, call.watchedBy(slot)).then(
+      (value) => {
+        slot.settle();
+        return value;
+      },
+      (error: unknown) => {
+        slot.settle();
+        throw error;
+      },
+    );
+  };
+}
+
 /** One slot of one call, given back when the call has been answered and none of its work goes on. */
-class HeldSlot implements Lingering {
+export class HeldSlot implements Lingering {
   #open = 1;
 
   constructor(
-    private readonly slots: Slots,
+    private readonly slots: { release(): void },
     private readonly outer: Lingering | undefined,
   ) {}
 

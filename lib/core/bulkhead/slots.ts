@@ -4,13 +4,31 @@ import type { Gate, Layer, Pass } from '../policy.js';
 import type { Runtime } from '../runtime.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedBulkheadOptions } from './options.js';
+import { SharedPass } from './shared-pass.js';
 import { SlotLayer } from './slot-layer.js';
 
 /** What became of calls that wanted a slot. */
 export type BulkheadOutcome = 'accepted' | 'rejected' | 'queue_timeout' | 'aborted';
 
+/** Calls that run without a slot, in shadow mode: counted, and in nobody's way. */
+export class SparedCalls extends SharedPass {
+  /** Ever. */
+  total = 0;
+  running = 0;
+
+  admit(): this {
+    this.total++;
+    this.running++;
+    return this;
+  }
+
+  release(): void {
+    this.running--;
+  }
+}
+
 /** The slots of a bulkhead and the calls that wait for one. As a gate it admits without waiting. */
-export class Slots implements Gate, Pass, WaitRules {
+export class Slots extends SharedPass implements Gate, WaitRules {
   readonly calls: Record<BulkheadOutcome, number> = {
     accepted: 0,
     rejected: 0,
@@ -18,46 +36,69 @@ export class Slots implements Gate, Pass, WaitRules {
     aborted: 0,
   };
   inUse = 0;
+  readonly spared = new SparedCalls();
   readonly lasting: Layer = new SlotLayer(this);
   readonly #queue: WaitQueue;
+  #room: number;
 
   constructor(
     private readonly name: string,
-    private readonly options: ResolvedBulkheadOptions,
+    private options: ResolvedBulkheadOptions,
     private readonly runtime: Runtime,
   ) {
+    super();
     this.#queue = new WaitQueue(runtime, this);
+    this.#room = roomUnder(options);
   }
 
   get queued(): number {
     return this.#queue.size;
   }
 
+  get #isShadow(): boolean {
+    return this.options.mode === 'shadow';
+  }
+
+  /** Takes on changed options: what runs and waits goes on, and starts where there is room now. */
+  configure(options: ResolvedBulkheadOptions): void {
+    this.options = options;
+    this.#room = roomUnder(options);
+    this.#startWaiting(this.#isShadow ? Infinity : this.#room);
+    this.#queue.reschedule();
+  }
+
   admit(): Pass | undefined {
     if (this.take()) return this;
+    if (this.#isShadow) return this.spare();
     this.#reject();
     return undefined;
   }
 
   #reject(): void {
     this.calls.rejected++;
-    this.#tell('full');
+    this.#tell('bulkhead.rejected', 'full');
   }
 
-  #tell(reason: 'full' | 'queue_timeout'): void {
+  #tell(type: 'bulkhead.rejected', reason: 'full' | 'queue_timeout'): void;
+  #tell(type: 'bulkhead.spared', reason: 'full'): void;
+  #tell(type: 'bulkhead.rejected' | 'bulkhead.spared', reason: 'full'): void {
     const { events } = this.runtime;
     const { name } = this;
-    if (events?.listening === true) {
-      events.emit('bulkhead.rejected', { id: `bulkhead:${name}`, name }, { reason });
-    }
+    if (events?.listening === true) events.emit(type, { id: `bulkhead:${name}`, name }, { reason });
   }
 
   /** Takes a free slot. There is none while calls wait: each that is given back goes to the first. */
   take(): boolean {
-    if (this.inUse >= this.options.maxConcurrent) return false;
+    if (this.inUse >= this.#room) return false;
     this.inUse++;
     this.calls.accepted++;
     return true;
+  }
+
+  /** Lets a call through that would be rejected. It takes no slot: what is decided next is as it would be. */
+  spare(): SparedCalls {
+    this.#tell('bulkhead.spared', 'full');
+    return this.spared.admit();
   }
 
   refusal(): Error {
@@ -65,40 +106,39 @@ export class Slots implements Gate, Pass, WaitRules {
     return this.options.captureStack ? make() : withoutStack(make);
   }
 
-  // One object is the pass of every call: a slot is a number, and each gives one back.
-
-  readonly onSuccess = (value: unknown): unknown => {
-    this.release();
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.release();
-    throw error;
-  };
-
-  succeed(): void {
-    this.release();
-  }
-
-  fail(): void {
-    this.release();
-  }
-
-  /** Hands the slot to the first that waits. */
+  /** Gives the slot back, to the first that waits. */
   release(): void {
-    for (let next = this.#queue.first; next !== undefined; next = next.next) {
-      if (next.expired) continue; // its time limit is about to take it out
+    this.inUse--;
+    if (this.#queue.size > 0) this.#startWaiting(this.#room);
+  }
+
+  #startWaiting(room: number): void {
+    for (let next = this.#queue.first; next !== undefined && this.inUse < room; ) {
+      if (next.expired) {
+        next = next.next; // its time limit is about to take it out
+        continue;
+      }
       this.#queue.remove(next);
+      this.inUse++;
       this.calls.accepted++;
       next.admit();
-      return;
+      next = this.#queue.first; // what has just begun may have moved the others
     }
-    this.inUse--;
   }
 
-  /** Starts the call when its turn comes; rejects when there is no room, or the wait ends otherwise. */
-  acquire(call: CallContext, start: () => Promise<unknown>): Promise<unknown> {
+  /**
+   * Starts the call when its turn comes; rejects when there is no room, or the wait ends otherwise. In
+   * shadow mode it starts `spared` at once.
+   */
+  acquire(
+    call: CallContext,
+    start: () => Promise<unknown>,
+    spared: () => Promise<unknown>,
+  ): Promise<unknown> {
+    if (this.#isShadow) {
+      this.spare();
+      return spared();
+    }
     if (this.#queue.size < this.options.maxQueue) return this.#queue.join(call, start);
     this.#reject();
     return Promise.reject(this.refusal());
@@ -112,11 +152,16 @@ export class Slots implements Gate, Pass, WaitRules {
 
   due(waiter: Waiter): void {
     this.calls.queue_timeout++;
-    this.#tell('queue_timeout');
+    this.#tell('bulkhead.rejected', 'queue_timeout');
     waiter.refuse(this.refusal());
   }
 
   aborted(): void {
     this.calls.aborted++;
   }
+}
+
+/** In shadow mode nobody waits: a call that would starts at once, in the queue's place until it ends. */
+function roomUnder({ mode, maxConcurrent, maxQueue }: ResolvedBulkheadOptions): number {
+  return mode === 'shadow' ? maxConcurrent + maxQueue : maxConcurrent;
 }

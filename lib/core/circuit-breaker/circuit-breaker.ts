@@ -1,7 +1,7 @@
 import { type CallContext, type Work, beginCall } from '../context.js';
 import type { CircuitState } from '../errors.js';
-import { type Gate, Policy, type PolicySnapshot } from '../policy.js';
-import { type Runtime, type RuntimeOptions, runtimeWith } from '../runtime.js';
+import { type Gate, Policy, type PolicySetting, type PolicySnapshot } from '../policy.js';
+import { type Runtime, runtimeWith } from '../runtime.js';
 import { Holds, type CircuitHold } from './holds.js';
 import { Machine } from './machine.js';
 import type { OpeningReport } from './opening-report.js';
@@ -73,13 +73,13 @@ export class CircuitBreaker extends Policy {
   constructor(
     name = 'default',
     options: CircuitBreakerOptions = NO_OPTIONS,
-    { runtime }: { readonly runtime?: RuntimeOptions } = {},
+    setting: Omit<PolicySetting, 'name'> = {},
   ) {
-    super();
+    super(setting);
     this.name = name;
     this.#given = options;
     this.#options = resolveBreakerOptions(name, options);
-    this.#runtime = runtimeWith(runtime);
+    this.#runtime = runtimeWith(setting.runtime);
     this.#createdAt = this.#runtime.clock.now();
   }
 

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { CircuitState } from '../errors.js';
-import { type Gate, type Pass, Policy, type PolicySnapshot } from '../policy.js';
-import { type RuntimeOptions, runtimeWith } from '../runtime.js';
+import {
+  type Gate,
+  type Pass,
+  Policy,
+  type PolicySetting,
+  type PolicySnapshot,
+} from '../policy.js';
+import { runtimeWith } from '../runtime.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Machine } from './machine.js';
 import {
@@ -55,9 +61,9 @@ export class KeyedCircuitBreakers extends Policy {
   constructor(
     readonly name: string,
     options?: CircuitBreakerOptions,
-    { runtime }: { runtime?: RuntimeOptions } = {},
+    setting: Omit<PolicySetting, 'name'> = {},
   ) {
-    super();
+    super(setting);
     const { onStateChange } = options ?? {};
     const listener = (change: CircuitStateChange): void => {
       this.#moved(change);
@@ -68,7 +74,7 @@ export class KeyedCircuitBreakers extends Policy {
     this.#rules = new Rules(
       name,
       this.options,
-      runtimeWith(runtime),
+      runtimeWith(setting.runtime),
       this.id,
       (key) => `${name}[${key}]`,
     );

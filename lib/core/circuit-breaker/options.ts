@@ -19,6 +19,7 @@ import {
 import type { Duration } from '../duration.js';
 import type { OpeningReport } from './opening-report.js';
 import { type ResolvedWindow, type WindowOptions, windowRule } from './window-options.js';
+import { type TimingsMode, timingsField } from '../timings.js';
 
 /** What a listener is told, after the breaker has changed. */
 export interface CircuitStateChange {
@@ -89,6 +90,8 @@ export interface CircuitBreakerOptions {
   mode?: 'enforce' | 'shadow' | undefined;
   /** With a `key`: the most breakers kept, one for each key. Default 1000. */
   maxKeys?: number | undefined;
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** Stack traces on rejections. Default false: they are most of a rejection's cost. */
   captureStack?: boolean | undefined;
 }
@@ -111,6 +114,7 @@ export interface ResolvedCircuitBreakerOptions {
   readonly rampUp: { readonly duration: number; readonly from: number } | undefined;
   readonly mode: 'enforce' | 'shadow';
   readonly maxKeys: number;
+  readonly timings: TimingsMode | undefined;
   readonly captureStack: boolean;
 }
 
@@ -146,6 +150,7 @@ export const circuitBreakerSchema: Schema<ResolvedCircuitBreakerOptions> = {
   },
   mode: { rule: oneOf('enforce', 'shadow'), default: 'enforce' },
   maxKeys: { rule: integer(1, 10_000_000), default: 1000 },
+  timings: timingsField,
   captureStack: { rule: boolean(), default: false },
 };
 

@@ -36,7 +36,7 @@ export class HedgePolicy extends Policy implements Layer {
   attempts = 0;
 
   constructor(options: HedgeOptions, setting: PolicySetting = {}) {
-    super();
+    super(setting);
     this.name = setting.name ?? 'hedge';
     const path = `hedge(${this.name})`;
     this.options = requireOptions(hedgeSchema, options, path);

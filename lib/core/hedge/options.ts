@@ -1,6 +1,7 @@
 import type { Duration } from '../duration.js';
 import { type RetryBudget, budgetRule } from '../retry/retry-budget.js';
 import { type Rule, type Schema, duration, either, integer, required } from '../validation.js';
+import { type TimingsMode, timingsField } from '../timings.js';
 
 /** When to start another try. */
 export interface HedgeOptions {
@@ -11,6 +12,8 @@ export interface HedgeOptions {
   delay: Duration;
   /** Tries besides the first. Default 1. */
   maxHedges?: number | undefined;
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** A budget shared with other hedges and retries; a name is the application's. */
   budget?: RetryBudget | string | undefined;
 }
@@ -19,6 +22,7 @@ export interface HedgeOptions {
 export interface ResolvedHedgeOptions {
   readonly delay: number | string;
   readonly maxHedges: number;
+  readonly timings: TimingsMode | undefined;
   readonly budget: RetryBudget | string | undefined;
 }
 
@@ -35,5 +39,6 @@ export function rankOf(quantile: string): number {
 export const hedgeSchema: Schema<ResolvedHedgeOptions> = {
   delay: required(either(duration(), quantile)),
   maxHedges: { rule: integer(1), default: 1 },
+  timings: timingsField,
   budget: { rule: budgetRule, default: undefined },
 };

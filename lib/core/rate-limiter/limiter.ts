@@ -27,17 +27,18 @@ const PERMITTED: Pass = {
 /** A bucket and the calls that wait for its tokens. A gate; linked as a layer where calls may wait. */
 export class Limiter implements Gate, WaitRules {
   readonly calls: Record<RateLimitOutcome, number> = { permitted: 0, waited: 0, rejected: 0 };
+  /** Calls let through in shadow mode that would have been turned away. */
+  shadowRejections = 0;
   readonly #bucket: TokenBucket;
   readonly #clock: Clock;
   readonly #queue: WaitQueue;
 
   constructor(
     private readonly name: string,
-    private readonly options: LimiterOptions,
+    private options: LimiterOptions,
     private readonly runtime: Runtime,
   ) {
-    const { limit, interval, burst } = options;
-    this.#bucket = new TokenBucket(limit, interval, burst);
+    this.#bucket = new TokenBucket(options);
     this.#clock = runtime.clock;
     this.#queue = new WaitQueue(runtime, this);
   }
@@ -46,15 +47,27 @@ export class Limiter implements Gate, WaitRules {
     return this.#queue.size;
   }
 
+  get #isShadow(): boolean {
+    return this.options.mode === 'shadow';
+  }
+
   /** Whole and partial tokens that are there now. */
   get tokens(): number {
-    return this.#bucket.tokensAt(this.#clock.now());
+    return Math.max(0, this.#bucket.tokensAt(this.#clock.now()));
+  }
+
+  /** Takes on changed options: tokens stay, and what waits comes as fast as they say now. */
+  configure(options: LimiterOptions): void {
+    this.options = options;
+    this.#bucket.refit(options, this.#clock.now());
+    if (this.#isShadow) this.#startWaiting();
+    this.#queue.reschedule();
   }
 
   admit(): Pass | undefined {
     if (this.#take()) return PERMITTED;
     this.#reject();
-    return undefined;
+    return this.#isShadow ? PERMITTED : undefined;
   }
 
   refusal(): Error {
@@ -79,13 +92,16 @@ export class Limiter implements Gate, WaitRules {
     return this.#bucket.nextAt + ahead - this.#clock.now();
   }
 
+  /** Counts a call that gets no token; in shadow mode it is let through. */
   #reject(): void {
-    this.calls.rejected++;
+    if (this.#isShadow) this.shadowRejections++;
+    else this.calls.rejected++;
     const { events } = this.runtime;
     const { name, delay } = this;
     if (events?.listening === true) {
+      const type = this.#isShadow ? 'rate-limit.spared' : 'rate-limit.rejected';
       const source = { id: `rateLimit:${name}`, name };
-      events.emit('rate-limit.rejected', source, { retryAfter: Math.max(0, delay) });
+      events.emit(type, source, { retryAfter: Math.max(0, delay) });
     }
   }
 
@@ -98,9 +114,29 @@ export class Limiter implements Gate, WaitRules {
   #acquire(call: CallContext, start: () => Promise<unknown>): Promise<unknown> {
     const { delay } = this;
     const inTime = delay <= this.options.maxWait && delay < (call.remainingTime ?? Infinity);
-    if (inTime) return this.#queue.join(call, start);
-    this.#reject();
-    return Promise.reject(this.refusal());
+    if (inTime && !this.#isShadow) return this.#queue.join(call, start);
+    if (inTime) this.#takeAhead();
+    else this.#reject();
+    return this.#isShadow ? start() : Promise.reject(this.refusal());
+  }
+
+  /** Nobody waits in shadow mode; who would takes the token that it would have waited for. */
+  #takeAhead(): void {
+    this.#bucket.takeAhead(this.#clock.now());
+    this.calls.waited++;
+  }
+
+  #startWaiting(): void {
+    for (let next = this.#queue.first; next !== undefined; ) {
+      if (next.expired) {
+        next = next.next; // its time limit is about to take it out
+        continue;
+      }
+      this.#queue.remove(next);
+      this.#takeAhead();
+      next.admit();
+      next = this.#queue.first;
+    }
   }
 
   // The rules of the queue. A call that leaves it has taken no token: those behind it move up.

@@ -12,6 +12,7 @@ import {
   predicate,
 } from '../validation.js';
 import { type RetryBudget, budgetRule } from './retry-budget.js';
+import { type TimingsMode, timingsField } from '../timings.js';
 
 /** How the delays grow before jitter: `attempt` is 1-based, the one that just failed. */
 export type BackoffKind = 'exponential' | 'constant' | 'linear' | 'fibonacci';
@@ -47,6 +48,8 @@ export interface RetryOptions {
   maxDuration?: Duration | undefined;
   /** Whether an error's `retryAfter` or `retry-after` header sets the least wait. Default true. */
   respectRetryAfter?: boolean | undefined;
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** A budget shared with other retries and hedges; a name is the application's. */
   budget?: RetryBudget | string | undefined;
 }
@@ -65,6 +68,7 @@ export interface ResolvedRetryOptions {
   readonly onRetry: ((attempt: number, exception: unknown, delay: number) => void) | undefined;
   readonly maxDuration: number | undefined;
   readonly respectRetryAfter: boolean;
+  readonly timings: TimingsMode | undefined;
   readonly budget: RetryBudget | string | undefined;
 }
 
@@ -90,5 +94,6 @@ export const retrySchema: Schema<ResolvedRetryOptions> = {
   onRetry: { rule: callback(), default: undefined },
   maxDuration: { rule: duration(), default: undefined },
   respectRetryAfter: { rule: boolean(), default: true },
+  timings: timingsField,
   budget: { rule: budgetRule, default: undefined },
 };

@@ -26,6 +26,7 @@ export class RetryConfig implements ResolvedRetryOptions {
   readonly maxDuration: number | undefined;
   readonly respectRetryAfter!: boolean;
   readonly budget: RetryBudget | string | undefined;
+  readonly timings: ResolvedRetryOptions['timings'];
 
   constructor(options?: RetryOptions) {
     Object.assign(this, resolveRetryOptions(options, 'retry'));

@@ -48,7 +48,7 @@ export class RetryPolicy extends Policy implements Layer {
   waited = 0;
 
   constructor(options?: RetryOptions | RetryConfig, setting: PolicySetting = {}) {
-    super();
+    super(setting);
     this.name = setting.name ?? 'retry';
     this.options = resolveRetryOptions(options, `retry(${this.name})`);
     this.runtime = runtimeWith(setting.runtime);

@@ -1,0 +1,50 @@
+import { Issues, type Schema, readOptions, show } from './validation.js';
+
+/** Options of a policy: as they were written, so that a change leaves the defaults of the rest in force, and as they are in force. */
+export interface LiveOptions<T extends object> {
+  readonly given: object;
+  readonly inForce: T;
+}
+
+/** What others have built on: a policy is known by its name, and timings stand in compiled pipelines. */
+const FIXED = ['name', 'timings'] as const;
+
+/**
+ * Checks a change as a whole and gives the options that it leads to.
+ * @param check adds what no single option can tell
+ * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change
+ */
+export function changedOptions<T extends object>(
+  { given, inForce }: LiveOptions<T>,
+  changes: unknown,
+  schema: Schema<T>,
+  path: string,
+  check?: (changed: T, issues: Issues) => void,
+): LiveOptions<T> {
+  const issues = new Issues();
+  if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
+    issues.add(path, 'must be an object of options', changes);
+    issues.throwIfAny();
+  }
+  const merged = { ...given, ...(changes as object) };
+  const changed = readOptions(schema, merged, path, issues);
+  for (const key of FIXED) requireSame(key, inForce, changed, path, issues);
+  if (issues.list.length === 0) check?.(changed, issues);
+  issues.throwIfAny();
+  return { given: merged, inForce: changed };
+}
+
+function requireSame(
+  key: string,
+  before: object,
+  after: object,
+  path: string,
+  issues: Issues,
+): void {
+  const [was, is] = [before, after].map((options) => (options as Record<string, unknown>)[key]);
+  if (was === is) return;
+  issues.list.push(`${path}.${key} cannot change while the policy works, got ${show(is)}`);
+}
+
+/** `mode`, as every policy has it that can reject. */
+export type EnforcementMode = 'enforce' | 'shadow';

@@ -6,7 +6,7 @@ import type { Run } from '../policy.js';
 import { tell } from '../runtime.js';
 import { wait } from '../wait.js';
 import { delayAfter } from './backoff.js';
-import type { RetryPolicy } from './retry.js';
+import type { RetryPolicy, RetryRules } from './retry.js';
 import { retryAfterOf } from './retry-after.js';
 
 /** What an attempt brought that is worth another: an error, or a value the caller does not want. */
@@ -28,6 +28,7 @@ export class RetryRun {
 
   constructor(
     private readonly policy: RetryPolicy,
+    private readonly rules: RetryRules,
     private readonly next: Run,
     private readonly target: RetriedCall,
     private readonly startedAt: number,
@@ -60,7 +61,8 @@ export class RetryRun {
 
   /** The wait before the next attempt, or the unwanted value to return; throws to end the call. */
   #decide(failed: FailedAttempt): { delay: number } | { done: unknown } {
-    const { options, calls } = this.policy;
+    const { options } = this.rules;
+    const { calls } = this.policy;
     this.#passThrough(failed);
     if (this.#attempt >= options.maxAttempts) return { done: this.#giveUp(failed, 'attempts') };
     this.#stopIfGivenUp();
@@ -79,7 +81,8 @@ export class RetryRun {
   /** Throws what is not to be retried, as it is. */
   #passThrough(failed: FailedAttempt): void {
     if (!('error' in failed)) return;
-    const { calls, decision } = this.policy;
+    const { calls } = this.policy;
+    const { decision } = this.rules;
     const { call } = this.target;
     const { error } = failed;
     const givenUp = call.abortedWith(error) || isAbortError(error);
@@ -104,7 +107,8 @@ export class RetryRun {
 
   /** The wait before the next attempt; a back-off function that throws gives none. */
   #nextDelay(failed: FailedAttempt): number | undefined {
-    const { options, runtime } = this.policy;
+    const { options } = this.rules;
+    const { runtime } = this.policy;
     const error = 'error' in failed ? failed.error : undefined;
     try {
       const delay = delayAfter(options, {
@@ -122,7 +126,8 @@ export class RetryRun {
 
   /** What the failing side asked for, spread upwards so that not all come back in one instant. */
   #leastDelay(error: unknown): number {
-    const { options, runtime } = this.policy;
+    const { options } = this.rules;
+    const { runtime } = this.policy;
     if (!options.respectRetryAfter) return 0;
     const asked = retryAfterOf(error, runtime.clock);
     if (asked === undefined) return 0;
@@ -131,7 +136,8 @@ export class RetryRun {
   }
 
   #reasonToStop(delay: number): RetryExhaustedReason | undefined {
-    const { options, runtime, budget } = this.policy;
+    const { options, budget } = this.rules;
+    const { runtime } = this.policy;
     const { deadline } = this.target.call;
     const ends = runtime.clock.now() + delay;
     if (options.maxDuration !== undefined && ends - this.startedAt > options.maxDuration) {
@@ -155,7 +161,8 @@ export class RetryRun {
   }
 
   #tellListener(failed: FailedAttempt, delay: number): void {
-    const { options, runtime, name } = this.policy;
+    const { options } = this.rules;
+    const { runtime, name } = this.policy;
     const { events } = runtime;
     const error = 'error' in failed ? failed.error : undefined;
     if (events?.listening === true) {
@@ -209,7 +216,8 @@ export class RetryRun {
   }
 
   #judge(value: unknown): FailedAttempt | { done: unknown } {
-    const { decision, calls } = this.policy;
+    const { decision } = this.rules;
+    const { calls } = this.policy;
     if (decision.readsValues && decision.retriesValue(value)) return { value };
     calls.recovered++;
     const { events } = this.policy.runtime;

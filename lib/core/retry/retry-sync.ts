@@ -13,18 +13,19 @@ export class SyncRetryPolicy extends RetryPolicy {
   override link(next: Run): Run {
     return (work, self, args, call) => {
       const target = { work, self, args, call: call.forAttempt(1) };
-      const startedAt = this.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
-      this.budget?.deposit();
+      const { rules } = this;
+      const startedAt = rules.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+      rules.budget?.deposit();
       this.attempts++;
       let value: unknown;
       try {
         value = next(work, self, args, target.call);
       } catch (error) {
-        return new RetryRun(this, next, target, startedAt).afterSync({ error });
+        return new RetryRun(this, rules, next, target, startedAt).afterSync({ error });
       }
       refusePromise(value, this);
-      if (this.decision.readsValues && this.decision.retriesValue(value)) {
-        return new RetryRun(this, next, target, startedAt).afterSync({ value });
+      if (rules.decision.readsValues && rules.decision.retriesValue(value)) {
+        return new RetryRun(this, rules, next, target, startedAt).afterSync({ value });
       }
       this.calls.first_try++;
       return value;

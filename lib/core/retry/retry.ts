@@ -8,7 +8,8 @@ import {
   type Run,
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
-import { type ResolvedRetryOptions, type RetryOptions } from './options.js';
+import { type LiveOptions, changedOptions } from '../live-options.js';
+import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './options.js';
 import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { type RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
@@ -26,14 +27,18 @@ export interface RetrySnapshot extends PolicySnapshot {
   readonly waited: number;
 }
 
+/** What a call goes by, from its first attempt to its last. */
+export interface RetryRules {
+  readonly options: ResolvedRetryOptions;
+  readonly decision: RetryDecision;
+  readonly budget: RetryBudget | undefined;
+}
+
 /** Runs the work again when it fails, with growing, jittered waits. Made by `retry()`. */
 export class RetryPolicy extends Policy implements Layer {
   readonly kind = 'retry';
   readonly name: string;
-  readonly options: ResolvedRetryOptions;
   readonly runtime: Runtime;
-  readonly decision: RetryDecision;
-  readonly budget: RetryBudget | undefined;
   readonly calls: Record<RetryOutcome, number> = {
     first_try: 0,
     recovered: 0,
@@ -46,14 +51,50 @@ export class RetryPolicy extends Policy implements Layer {
   };
   attempts = 0;
   waited = 0;
+  /** As they are for calls that begin now. */
+  rules: RetryRules;
+  #given: object;
 
   constructor(options?: RetryOptions | RetryConfig, setting: PolicySetting = {}) {
     super(setting);
     this.name = setting.name ?? 'retry';
-    this.options = resolveRetryOptions(options, `retry(${this.name})`);
     this.runtime = runtimeWith(setting.runtime);
-    this.decision = new RetryDecision(this.options, this.name, this.runtime.logger);
-    this.budget = requireBudget(this.options.budget, `retry(${this.name})`);
+    this.#given = options ?? {};
+    this.rules = this.#rulesOf(resolveRetryOptions(options, `retry(${this.name})`));
+  }
+
+  /** The options in force: frozen, durations in milliseconds. */
+  get options(): ResolvedRetryOptions {
+    return this.rules.options;
+  }
+
+  #rulesOf(options: ResolvedRetryOptions): RetryRules {
+    const { name, runtime } = this;
+    const budget = requireBudget(options.budget, `retry(${name})`);
+    return { options, decision: new RetryDecision(options, name, runtime.logger), budget };
+  }
+
+  /**
+   * Changes options while it works: all of `changes` or, where one breaks its rule, none. Calls that
+   * have begun end under the options that they began with.
+   * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change
+   */
+  configure(changes: RetryOptions | RetryConfig): void {
+    this.prepare(changes)();
+  }
+
+  /**
+   * Checks a change and gives what makes it: for several policies that change all or none.
+   * @throws ResilienceConfigError as `configure` does
+   */
+  prepare(changes: RetryOptions | RetryConfig): () => void {
+    const live: LiveOptions<ResolvedRetryOptions> = { given: this.#given, inForce: this.options };
+    const changed = changedOptions(live, changes, retrySchema, `retry(${this.name})`);
+    const rules = this.#rulesOf(changed.inForce);
+    return () => {
+      this.#given = changed.given;
+      this.rules = rules;
+    };
   }
 
   stages(): [Layer] {
@@ -63,11 +104,12 @@ export class RetryPolicy extends Policy implements Layer {
   link(next: Run): Run {
     return (work, self, args, call) => {
       const first = call.forAttempt(1);
-      this.budget?.deposit();
+      const { rules } = this;
+      rules.budget?.deposit();
       this.attempts++;
       const retries = (failed: FailedAttempt): Promise<unknown> =>
-        new RetryRun(this, next, { work, self, args, call: first }, startedAt).after(failed);
-      const startedAt = this.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+        new RetryRun(this, rules, next, { work, self, args, call: first }, startedAt).after(failed);
+      const startedAt = rules.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
       // Looked up before the work, which may be the first to ask for its context.
       const followed = first !== PLAIN || followsPlainCalls();
       let result: unknown;
@@ -76,20 +118,21 @@ export class RetryPolicy extends Policy implements Layer {
       } catch (error) {
         return retries({ error });
       }
-      return this.#settleFirst(result, followed, retries);
+      return this.#settleFirst(result, rules.decision, followed, retries);
     };
   }
 
   /** One promise hop when the first attempt succeeds, which is nearly always. */
   #settleFirst(
     result: unknown,
+    decision: RetryDecision,
     followed: boolean,
     retries: (failed: FailedAttempt) => Promise<unknown>,
   ): Promise<unknown> {
     const promise = result instanceof Promise ? result : Promise.resolve(result);
-    if (this.decision.readsValues) {
+    if (decision.readsValues) {
       return promise.then(
-        (value) => (this.decision.retriesValue(value) ? retries({ value }) : this.#onFirst(value)),
+        (value) => (decision.retriesValue(value) ? retries({ value }) : this.#onFirst(value)),
         (error: unknown) => retries({ error }),
       );
     }

@@ -83,7 +83,7 @@ function isBreaker(policy: Policy): policy is Policy & { options: ResolvedCircui
 
 function retriesOpenCircuit(policy: RetryPolicy): boolean {
   if (policy.options.retryOn === undefined) return false;
-  return policy.decision.retriesError(withoutStack(() => new CircuitBreakerError('example')));
+  return policy.rules.decision.retriesError(withoutStack(() => new CircuitBreakerError('example')));
 }
 
 function retryNeverMet({ options }: RetryPolicy): string | undefined {

@@ -82,6 +82,7 @@ export { HedgePolicy, hedge } from './hedge/hedge.js';
 export type { HedgeOutcome, HedgeSnapshot } from './hedge/hedge.js';
 export type { HedgeOptions, ResolvedHedgeOptions } from './hedge/options.js';
 export { isOverloadError } from './overload-error.js';
+export type { EnforcementMode } from './live-options.js';
 export { Pipeline, pipeline } from './pipeline.js';
 export type { PipelineSnapshot } from './pipeline.js';
 export { Policy } from './policy.js';

@@ -400,6 +400,8 @@ describe('a bulkhead as a policy', () => {
       calls: { accepted: 0, rejected: 0, queue_timeout: 0, aborted: 0 },
       inUse: 0,
       queued: 0,
+      shadowRejections: 0,
+      spared: 0,
     });
   });
 

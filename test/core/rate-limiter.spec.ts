@@ -270,6 +270,7 @@ describe('a rate limit as a policy', () => {
       calls: { permitted: 1, waited: 0, rejected: 0 },
       tokens: 3,
       queued: 0,
+      shadowRejections: 0,
     });
   });
 

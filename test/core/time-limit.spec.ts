@@ -74,8 +74,8 @@ describe('R60 a time limit', () => {
   });
 
   it.each([
-    ['success', () => 'done', { in_time: 1, timed_out: 0 }],
-    ['failure', failing, { in_time: 1, timed_out: 0 }],
+    ['success', () => 'done', { in_time: 1, timed_out: 0, would_time_out: 0 }],
+    ['failure', failing, { in_time: 1, timed_out: 0, would_time_out: 0 }],
   ])('never aborts the signal after a %s', async (_ending, end, calls) => {
     let signal: AbortSignal | undefined;
     const policy = limited();
@@ -123,10 +123,10 @@ describe('R60 a time limit', () => {
     caller.abort(down);
     expect(await running).toEqual({ error: down });
     expect(signal?.reason).toBe(down);
-    expect(policy.snapshot().calls).toEqual({ in_time: 0, timed_out: 0 });
+    expect(policy.snapshot().calls).toEqual({ in_time: 0, timed_out: 0, would_time_out: 0 });
     work.resolve('late');
     await settlePromises();
-    expect(policy.snapshot().calls).toEqual({ in_time: 1, timed_out: 0 });
+    expect(policy.snapshot().calls).toEqual({ in_time: 1, timed_out: 0, would_time_out: 0 });
     expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
   });
 
@@ -255,14 +255,14 @@ describe('a time limit as a policy', () => {
     const policy = timeLimit({ limit: '2s' }, { name: 'total' });
     expect(policy.id).toBe('timeLimit:total');
     expect(policy.describe()).toEqual([
-      { kind: 'timeLimit', name: 'total', options: { limit: 2000 } },
+      { kind: 'timeLimit', name: 'total', options: { limit: 2000, mode: 'enforce' } },
     ]);
     expect(timeLimit(5).snapshot()).toEqual({
       id: 'timeLimit:timeLimit',
       kind: 'timeLimit',
       name: 'timeLimit',
-      options: { limit: 5 },
-      calls: { in_time: 0, timed_out: 0 },
+      options: { limit: 5, mode: 'enforce' },
+      calls: { in_time: 0, timed_out: 0, would_time_out: 0 },
       late: { successes: 0, failures: 0 },
       abandoned: 0,
     });

@@ -113,7 +113,7 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   }
 
   #startWaiting(room: number): void {
-    for (let next = this.#queue.first; next !== undefined && this.inUse < room; ) {
+    for (let next = this.#queue.first; next !== undefined && this.inUse < room;) {
       if (next.expired) {
         next = next.next; // its time limit is about to take it out
         continue;

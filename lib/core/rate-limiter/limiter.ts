@@ -127,7 +127,7 @@ export class Limiter implements Gate, WaitRules {
   }
 
   #startWaiting(): void {
-    for (let next = this.#queue.first; next !== undefined; ) {
+    for (let next = this.#queue.first; next !== undefined;) {
       if (next.expired) {
         next = next.next; // its time limit is about to take it out
         continue;

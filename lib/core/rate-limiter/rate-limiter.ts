@@ -3,7 +3,11 @@ import { runtimeWith } from '../runtime.js';
 import { type LiveOptions, changedOptions } from '../live-options.js';
 import { type Issues, requireOptions } from '../validation.js';
 import { Limiter, type LimiterOptions, type RateLimitOutcome } from './limiter.js';
-import { type RateLimitOptions, type ResolvedRateLimitOptions, rateLimitSchema } from './options.js';
+import {
+  type RateLimitOptions,
+  type ResolvedRateLimitOptions,
+  rateLimitSchema,
+} from './options.js';
 
 export interface RateLimitSnapshot extends PolicySnapshot {
   /** In shadow mode `waited` counts calls that would have waited. */

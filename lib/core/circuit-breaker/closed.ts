@@ -5,7 +5,7 @@ import type { Machine } from './machine.js';
 import { FailureTally } from './opening-report.js';
 import type { Ramp } from './recovery.js';
 import type { State } from './states.js';
-import { type FailureWindow, makeWindow, refitWindow } from './windows.js';
+import { type FailureWindow, makeWindow } from './windows.js';
 
 /** Calls pass and are their own generation: the state hands out itself. */
 export class Closed extends Admission implements State {
@@ -68,7 +68,10 @@ export class Closed extends Admission implements State {
   /** Takes on changed options; what has been counted stays where the window can hold it. */
   refit(): void {
     const { window, failureThreshold } = this.machine.options;
-    this.#window = refitWindow(this.#window, window, failureThreshold, this.machine.clock);
+    const { clock } = this.machine;
+    this.#window =
+      this.#window.refit(window, failureThreshold) ??
+      makeWindow(window, failureThreshold, clock, this.#failures);
     this.#slowAfter = slowCallDuration(this.machine);
   }
 }

@@ -17,30 +17,21 @@ export interface FailureWindow {
   refit(window: ResolvedWindow, failureThreshold: number): FailureWindow | undefined;
 }
 
-/** The window of one closed period, empty. */
+/** The window of one closed period, empty but for the `failures` in a row that are known. */
 export function makeWindow(
   window: ResolvedWindow,
   failureThreshold: number,
   clock: Clock,
+  failures = 0,
 ): FailureWindow {
   switch (window.type) {
     case 'consecutive':
-      return new ConsecutiveWindow(failureThreshold);
+      return new ConsecutiveWindow(failureThreshold, failures);
     case 'count':
       return new RateWindow(window, new CountRing(window.size));
     case 'time':
       return new RateWindow(window, new TimeRing(window.duration, clock));
   }
-}
-
-/** The window of a closed period that goes on under other options. */
-export function refitWindow(
-  from: FailureWindow,
-  window: ResolvedWindow,
-  failureThreshold: number,
-  clock: Clock,
-): FailureWindow {
-  return from.refit(window, failureThreshold) ?? makeWindow(window, failureThreshold, clock);
 }
 
 /** So many failures in a row. Never reads a clock. */
@@ -49,7 +40,7 @@ class ConsecutiveWindow implements FailureWindow {
 
   constructor(
     private readonly failureThreshold: number,
-    failures = 0,
+    failures: number,
   ) {
     this.#failures = failures;
   }

@@ -35,7 +35,7 @@ export class CircuitBreakerRegistry implements Iterable<CircuitBreaker> {
   }
 
   /**
-   * Changes options of configured breakers while they work: all of `changes` or, where one breaks its
+   * Changes options of configured breakers, the keyed ones of that name too, while they work: all of `changes` or, where one breaks its
    * rule or names no breaker, none. State and statistics stay.
    * @throws ResilienceConfigError with every problem
    */
@@ -43,7 +43,10 @@ export class CircuitBreakerRegistry implements Iterable<CircuitBreaker> {
     const issues = new Issues();
     const prepared: (() => void)[] = [];
     for (const [name, options] of Object.entries(changes)) {
-      collect(issues, () => prepared.push(this.get(name).prepare(options)));
+      collect(issues, () => {
+        const families = this.families.filter((family) => family.name === name);
+        for (const each of [this.get(name), ...families]) prepared.push(each.prepare(options));
+      });
     }
     issues.throwIfAny();
     for (const apply of prepared) apply();

@@ -102,7 +102,9 @@ export class ResilienceRegistry {
     const key = `keyed/${name}`;
     const made = this.#policies.get(key);
     if (made !== undefined) return expectKind(KeyedCircuitBreakers, made);
-    return this.#keep(key, this.#makeKeyed(this.#configured('circuitBreakers', name, place), name));
+    // Under the options of the breaker of that name, which may have been changed since.
+    const { options } = this.breaker(name, place);
+    return this.#keep(key, new KeyedCircuitBreakers(name, options, { runtime: this.runtime }));
   }
 
   /**
@@ -122,6 +124,19 @@ export class ResilienceRegistry {
         ? this.#composite(given as PolicyOptions, name)
         : this.#make(part, given, name),
     );
+  }
+
+  /**
+   * Everything made so far under the options of that name: the policy, and what has the options of a
+   * breaker for each key or of a retry without promises.
+   * @throws ResilienceConfigError for a name that nobody configured
+   */
+  madeOf(group: PolicyGroup, name: string, place: string): Policy[] {
+    const policy = this.named(group, name, place);
+    const twins = [`keyed/${name}`, `sync/${name}`]
+      .map((key) => this.#policies.get(key))
+      .filter((twin) => twin !== undefined && twin.kind === policy.kind);
+    return [policy, ...twins] as Policy[];
   }
 
   /**
@@ -222,13 +237,13 @@ export class ResilienceRegistry {
   #make(part: PartName, given: unknown, name: string): Policy {
     const kind = PARTS[part];
     const defaults = kind.defaults && this.#defaults[kind.defaults];
-    const options = this.#withBudget(withDefaults(given, defaults), name);
+    const options = this.withBudget(withDefaults(given, defaults), name);
     const { timings } = this.#defaults;
     return kind.make(options, { name, runtime: this.runtime, timings });
   }
 
   /** Puts the budget of this application in the place of its name. */
-  #withBudget(options: unknown, place: string): unknown {
+  withBudget(options: unknown, place: string): unknown {
     const { budget } = (options ?? {}) as { budget?: unknown };
     if (typeof budget !== 'string') return options;
     return { ...(options as object), budget: this.#budget(budget, place) };

@@ -11,6 +11,7 @@ import {
   NO_OPTIONS,
   type CircuitStateListener,
   type ResolvedCircuitBreakerOptions,
+  changedOptions,
   resolveBreakerOptions,
 } from './options.js';
 import { type Permit, permitFor } from './permit.js';
@@ -31,7 +32,7 @@ export interface CircuitBreakerStats {
   readonly inFlight: number;
   readonly stateChanges: number;
   readonly consecutiveFailures: number;
-  /** In shadow mode: calls let through that would have been rejected. */
+  /** Calls let through in shadow mode that would have been rejected. */
   readonly shadowRejections?: number;
   /** The last error that counted as a failure. */
   readonly lastFailure?: unknown;
@@ -62,8 +63,6 @@ export interface CircuitBreakerSnapshot extends PolicySnapshot {
 export class CircuitBreaker extends Policy {
   readonly kind = 'circuitBreaker';
   readonly name: string;
-  /** As written, so that a change leaves the defaults of the rest in force. */
-  #given: CircuitBreakerOptions;
   #options: BreakerOptionsInForce;
   readonly #runtime: Runtime;
   readonly #createdAt: number;
@@ -77,7 +76,6 @@ export class CircuitBreaker extends Policy {
   ) {
     super(setting);
     this.name = name;
-    this.#given = options;
     this.#options = resolveBreakerOptions(name, options);
     this.#runtime = runtimeWith(setting.runtime);
     this.#createdAt = this.#runtime.clock.now();
@@ -105,7 +103,12 @@ export class CircuitBreaker extends Policy {
 
   /** The options in force: frozen, durations in milliseconds. */
   get options(): ResolvedCircuitBreakerOptions {
-    return this.#options;
+    return this.#inForce;
+  }
+
+  /** A member's family may have changed them. */
+  get #inForce(): BreakerOptionsInForce {
+    return this.#started?.options ?? this.#options;
   }
 
   /** Where it stands; open until the first call after `recoveryTimeout`. */
@@ -132,7 +135,7 @@ export class CircuitBreaker extends Policy {
       inFlight: machine.inFlight,
       stateChanges: machine.stateChanges,
       consecutiveFailures: state.consecutiveFailures,
-      ...(this.#options.mode === 'shadow' && { shadowRejections }),
+      ...((shadowRejections > 0 || machine.options.mode === 'shadow') && { shadowRejections }),
       ...(lastFailure !== undefined && { lastFailure }),
       ...(recovering && { openedAt: state.openedAt }),
     };
@@ -190,7 +193,8 @@ export class CircuitBreaker extends Policy {
 
   /**
    * Changes options while it works: all of `changes` or, where one breaks its rule, none. State and
-   * statistics stay; what a window has counted stays unless its kind or length changes.
+   * statistics stay; what a window has counted stays unless its kind or length changes. An `undefined`
+   * option counts as absent: it stays as it is.
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   configure(changes: CircuitBreakerOptions): void {
@@ -202,12 +206,10 @@ export class CircuitBreaker extends Policy {
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   prepare(changes: CircuitBreakerOptions): () => void {
-    const given = { ...this.#given, ...changes };
-    const options = resolveBreakerOptions(this.name, given);
+    const options = changedOptions(this.name, this.#inForce, changes);
     return () => {
-      this.#given = given;
       this.#options = options;
-      this.#started?.configure(options);
+      this.#started?.configure(this.#started.rules.with(options));
     };
   }
 

@@ -14,7 +14,7 @@ import { Machine } from './machine.js';
 import {
   type BreakerOptionsInForce,
   type CircuitBreakerOptions,
-  type CircuitStateChange,
+  changedOptions,
   resolveBreakerOptions,
 } from './options.js';
 import { Rules } from './rules.js';
@@ -41,7 +41,7 @@ export type BreakerKeyFunction = (...args: any[]) => string | number | bigint | 
 
 const LONGEST_KEY = 128;
 const MOST_EXAMPLES = 10;
-const MOST_LOOKED_AT = 32;
+const LOOKS_FOR_A_KEY = 32;
 
 /**
  * One circuit breaker for each key, at most `maxKeys`. The least recently used closed, idle one makes
@@ -49,14 +49,14 @@ const MOST_LOOKED_AT = 32;
  */
 export class KeyedCircuitBreakers extends Policy {
   readonly kind = 'circuitBreaker';
-  readonly options: BreakerOptionsInForce;
-  readonly #rules: Rules;
-  readonly #closed: LRUCache<string, Machine>;
+  #rules: Rules;
+  #closed: LRUCache<string, Machine>;
   /** Not closed, in the order in which they left that state: not to be forgotten. */
   readonly #tripped = new Map<string, Machine>();
   /** Made for those who asked for a key's breaker; the gate needs the machine alone. */
   readonly #faces = new WeakMap<Machine, CircuitBreaker>();
   #evicted = 0;
+  #looks = Infinity;
 
   constructor(
     readonly name: string,
@@ -64,21 +64,47 @@ export class KeyedCircuitBreakers extends Policy {
     setting: Omit<PolicySetting, 'name'> = {},
   ) {
     super(setting);
-    const { onStateChange } = options ?? {};
-    const listener = (change: CircuitStateChange): void => {
-      this.#moved(change);
-      onStateChange?.(change);
+    const inForce = resolveBreakerOptions(name, options);
+    this.#rules = new Rules(name, inForce, runtimeWith(setting.runtime), this.id, {
+      nameOf: (key) => `${name}[${key}]`,
+      moved: (member, from) => this.#moved(member, from),
+    });
+    this.#closed = new LRUCache({ max: inForce.maxKeys });
+  }
+
+  /** The options in force: frozen, durations in milliseconds. */
+  get options(): BreakerOptionsInForce {
+    return this.#rules.options;
+  }
+
+  /**
+   * Changes options of the whole family while it works: all of `changes` or, where one breaks its rule,
+   * none. State and statistics of its breakers stay.
+   * @throws ResilienceConfigError naming every option that breaks its rule
+   */
+  configure(changes: CircuitBreakerOptions): void {
+    this.prepare(changes)();
+  }
+
+  /**
+   * Checks a change and gives what makes it: for several that change all or none.
+   * @throws ResilienceConfigError naming every option that breaks its rule
+   */
+  prepare(changes: CircuitBreakerOptions): () => void {
+    const options = changedOptions(this.name, this.options, changes);
+    return () => {
+      this.#rules = this.#rules.with(options);
+      for (const machine of this.#closed.values()) machine.configure(this.#rules);
+      for (const machine of this.#tripped.values()) machine.configure(this.#rules);
+      if (this.#closed.max !== options.maxKeys) this.#resize(options.maxKeys);
     };
-    resolveBreakerOptions(name, options);
-    this.options = resolveBreakerOptions(name, { ...options, onStateChange: listener });
-    this.#rules = new Rules(
-      name,
-      this.options,
-      runtimeWith(setting.runtime),
-      this.id,
-      (key) => `${name}[${key}]`,
-    );
-    this.#closed = new LRUCache({ max: this.options.maxKeys });
+  }
+
+  #resize(maxKeys: number): void {
+    while (this.size > maxKeys) this.#evictOne();
+    const closed = new LRUCache<string, Machine>({ max: maxKeys });
+    for (const key of this.#closed.rkeys()) closed.set(key, this.#closed.peek(key));
+    this.#closed = closed;
   }
 
   override get id(): string {
@@ -167,30 +193,39 @@ export class KeyedCircuitBreakers extends Policy {
     this.#evicted++;
   }
 
-  /** The least recently used closed key without a call in flight, or the least recently used one. */
+  /**
+   * The least recently used closed key without a call in flight; where there is none, the least recently
+   * used one. A call in flight counts as use, so that the next look begins behind it.
+   */
   #idleKey(): string | undefined {
-    let looked = 0;
-    let oldest: string | undefined;
+    // New keys pay for looking, lest many busy ones make every new key slow.
+    this.#looks = Math.min(this.#looks + LOOKS_FOR_A_KEY, this.#closed.size);
+    const busy: string[] = [];
     for (const key of this.#closed.rkeys()) {
-      oldest ??= key;
-      if (this.#closed.peek(key)?.inFlight === 0) return key;
-      if (++looked === MOST_LOOKED_AT) break;
+      if (this.#closed.peek(key)?.inFlight === 0) {
+        this.#useAgain(busy);
+        return key;
+      }
+      busy.push(key);
+      if (--this.#looks <= 0) break;
     }
-    return oldest;
+    this.#useAgain(busy);
+    return busy[0];
   }
 
-  #moved({ breakerName, from, to }: CircuitStateChange): void {
-    const key = breakerName.slice(this.name.length + 1, -1);
+  #useAgain(keys: readonly string[]): void {
+    for (const key of keys) this.#closed.get(key);
+  }
+
+  #moved(member: Machine, from: CircuitState): void {
+    const { key, state } = member;
     if (from === CircuitState.CLOSED) {
-      const machine = this.#closed.peek(key);
-      if (machine === undefined) return; // evicted before its call settled
+      if (this.#closed.peek(key) !== member) return; // evicted before its call settled
       this.#closed.delete(key);
-      this.#tripped.set(key, machine);
-    } else if (to === CircuitState.CLOSED) {
-      const machine = this.#tripped.get(key);
-      if (machine === undefined) return;
+      this.#tripped.set(key, member);
+    } else if (state.name === CircuitState.CLOSED && this.#tripped.get(key) === member) {
       this.#tripped.delete(key);
-      this.#closed.set(key, machine);
+      this.#closed.set(key, member);
     }
   }
 }
@@ -199,7 +234,6 @@ export class KeyedCircuitBreakers extends Policy {
 class KeyedBy extends Policy {
   readonly kind = 'circuitBreaker';
   readonly name = this.family.name;
-  readonly options = this.family.options;
 
   constructor(
     private readonly family: KeyedCircuitBreakers,
@@ -210,6 +244,10 @@ class KeyedBy extends Policy {
 
   override get id(): string {
     return this.family.id;
+  }
+
+  get options(): BreakerOptionsInForce {
+    return this.family.options;
   }
 
   stages(): [Gate] {

@@ -51,7 +51,8 @@ export class Machine extends Totals implements Gate {
   constructor(
     public rules: Rules,
     since: number,
-    private readonly key = '',
+    /** Within its family. */
+    readonly key = '',
   ) {
     super();
     this.#since = since;
@@ -59,7 +60,8 @@ export class Machine extends Totals implements Gate {
   }
 
   get name(): string {
-    return this.rules.nameOf(this.key);
+    const { family, name } = this.rules;
+    return family === undefined ? name : family.nameOf(this.key);
   }
 
   get #source(): EventSource {
@@ -91,8 +93,8 @@ export class Machine extends Totals implements Gate {
   }
 
   /** Takes on changed rules in the state it is in; statistics and permits stay. */
-  configure(options: BreakerOptionsInForce): void {
-    this.rules = this.rules.with(options);
+  configure(rules: Rules): void {
+    this.rules = rules;
     if (this.#state instanceof Closed) this.#state.refit();
   }
 
@@ -161,6 +163,7 @@ export class Machine extends Totals implements Gate {
     history.timeIn[from] = (history.timeIn[from] ?? 0) + now - this.#since;
     history.stateChanges++;
     this.#since = now;
+    this.rules.family?.moved(this, from);
     const { events } = this.rules.runtime;
     if (events?.listening === true) {
       events.emit(STATE_EVENTS[next.name], this.#source, { from, ...cause });

@@ -160,6 +160,8 @@ export type BreakerOptionsInForce = ResolvedCircuitBreakerOptions & {
 };
 
 const inForce = new WeakMap<object, BreakerOptionsInForce>();
+/** As they were written: a change leaves what was left out at its default, which may follow another. */
+const written = new WeakMap<object, CircuitBreakerOptions>();
 
 /** Stands for no options at all, so that all breakers without any share one resolved object. */
 export const NO_OPTIONS: CircuitBreakerOptions = Object.freeze({});
@@ -183,6 +185,23 @@ export function resolveBreakerOptions(name: unknown, options: unknown): BreakerO
   const { probeTimeout = fixed ? recoveryTimeout : DEFAULT_RECOVERY } = resolved;
   const complete = Object.freeze({ ...resolved, probeTimeout });
   inForce.set(complete, complete);
+  written.set(complete, options ?? NO_OPTIONS);
   if (options === NO_OPTIONS) inForce.set(NO_OPTIONS, complete);
   return complete;
+}
+
+/**
+ * `options` with `changes`, of which an undefined one counts as absent.
+ * @throws ResilienceConfigError naming every option that breaks its rule
+ */
+export function changedOptions(
+  name: string,
+  options: BreakerOptionsInForce,
+  changes: unknown,
+): BreakerOptionsInForce {
+  if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
+    return changes === undefined ? options : resolveBreakerOptions(name, changes); // which refuses it
+  }
+  const defined = Object.entries(changes).filter(([, value]) => value !== undefined);
+  return resolveBreakerOptions(name, { ...written.get(options), ...Object.fromEntries(defined) });
 }

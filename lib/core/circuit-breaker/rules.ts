@@ -1,6 +1,16 @@
 import { type Runtime } from '../runtime.js';
 import { Judge } from './judge.js';
+import type { CircuitState } from '../errors.js';
+import type { Machine } from './machine.js';
 import type { BreakerOptionsInForce } from './options.js';
+
+/** Breakers that share their rules, one for each key. */
+export interface Family {
+  /** How a member is called, of which only the key is kept. */
+  nameOf(key: string): string;
+  /** A member has moved on; it is told before any listener. */
+  moved(member: Machine, from: CircuitState): void;
+}
 
 /** What decides, and on whose time: one object for a breaker, or for a whole keyed family. */
 export class Rules {
@@ -13,13 +23,12 @@ export class Rules {
     readonly runtime: Runtime,
     /** Of the breaker, or of the family. */
     readonly id: string,
-    /** How a member of a family is called, of which only the key is kept. */
-    readonly nameOf: (key: string) => string = () => name,
+    readonly family?: Family,
   ) {
     this.judge = new Judge(options, name, runtime.logger);
   }
 
   with(options: BreakerOptionsInForce): Rules {
-    return new Rules(this.name, options, this.runtime, this.id, this.nameOf);
+    return new Rules(this.name, options, this.runtime, this.id, this.family);
   }
 }

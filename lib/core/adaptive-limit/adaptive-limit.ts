@@ -30,11 +30,9 @@ export class AdaptiveLimitPolicy extends Policy {
   readonly options: ResolvedAdaptiveLimitOptions;
   readonly #limiter: AdaptiveLimiter;
 
-  constructor(
-    options?: AdaptiveLimitOptions,
-    { name = 'adaptiveLimit', runtime }: PolicySetting = {},
-  ) {
-    super();
+  constructor(options?: AdaptiveLimitOptions, setting: PolicySetting = {}) {
+    super(setting);
+    const { name = 'adaptiveLimit', runtime } = setting;
     const path = `adaptiveLimit(${name})`;
     const issues = new Issues();
     const read = readOptions(adaptiveLimitSchema, options, path, issues);

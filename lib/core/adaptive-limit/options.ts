@@ -1,5 +1,6 @@
 import type { Duration } from '../duration.js';
 import { type ErrorFilter, errorFilter } from '../error-filter.js';
+import { type TimingsMode, timingsField } from '../timings.js';
 import {
   type Issues,
   type Schema,
@@ -45,6 +46,8 @@ export interface AdaptiveLimitOptions {
   dropOn?: ErrorFilter | undefined;
   /** In ids, figures and rejections. Default `'adaptiveLimit'`. */
   name?: string | undefined;
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** Stack traces on rejections. Default false: they are most of a rejection's cost. */
   captureStack?: boolean | undefined;
 }
@@ -62,6 +65,7 @@ export interface ResolvedAdaptiveLimitOptions {
   readonly probeInterval: number;
   readonly dropOn: ErrorFilter | undefined;
   readonly name: string | undefined;
+  readonly timings: TimingsMode | undefined;
   readonly captureStack: boolean;
 }
 
@@ -84,6 +88,7 @@ export const adaptiveLimitSchema: Schema<Read> = {
   probeInterval: { rule: duration(1), default: 30_000 },
   dropOn: { rule: errorFilter(), default: undefined },
   name: { rule: text(), default: undefined },
+  timings: timingsField,
   captureStack: { rule: boolean(), default: false },
 };
 

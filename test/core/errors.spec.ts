@@ -7,6 +7,7 @@ import {
   ResilienceConfigError,
   ResilienceError,
   RetryExhaustedError,
+  ThrottledError,
   TimeoutError,
   isResilienceError,
 } from 'nestjs-bulwark/core';
@@ -56,6 +57,7 @@ const every: [string, string, ResilienceError, object, boolean][] = [
     { limiterName: 'api', retryAfter: 40 },
     true,
   ],
+  ['ThrottledError', 'THROTTLED', new ThrottledError('api'), { throttleName: 'api' }, true],
   [
     'ResilienceConfigError',
     'INVALID_CONFIG',
@@ -116,6 +118,7 @@ describe('messages', () => {
       new RateLimitedError('api', { retryAfter: 0.2 }),
       'Rate limit "api" reached; try again in 1 ms',
     ],
+    [new ThrottledError('api'), 'Client throttle "api" holds calls back: too few are accepted'],
     [
       new ResilienceConfigError(['a is bad', 'b is worse']),
       'Invalid resilience configuration:\n  - a is bad\n  - b is worse',

@@ -25,11 +25,9 @@ export class ClientThrottlePolicy extends Policy {
   readonly options: ResolvedClientThrottleOptions;
   readonly #throttle: Throttle;
 
-  constructor(
-    options?: ClientThrottleOptions,
-    { name = 'clientThrottle', runtime }: PolicySetting = {},
-  ) {
-    super();
+  constructor(options?: ClientThrottleOptions, setting: PolicySetting = {}) {
+    super(setting);
+    const { name = 'clientThrottle', runtime } = setting;
     this.options = requireOptions(clientThrottleSchema, options, `clientThrottle(${name})`);
     this.name = this.options.name ?? name;
     this.#throttle = new Throttle(this.name, this.options, runtimeWith(runtime));
@@ -51,7 +49,8 @@ export class ClientThrottlePolicy extends Policy {
  * Adaptive throttling: while the dependency rejects calls as overloaded, only about `multiplier` times as many
  * are made as it accepts; the others are rejected here, with the probability
  * `max(0, (requests - multiplier x accepts) / (requests + 1))` over the latest `window`. Unlike an open
- * circuit it never shuts off what still works. It keeps the kind of the function's result.
+ * circuit it never shuts off what still works. It keeps the kind of the function's result. With the defaults,
+ * after a complete outage all calls are through again in a little over two windows.
  *
  * @see "Client-Side Throttling" in "Site Reliability Engineering" (Beyer et al., O'Reilly 2016), chapter 21,
  *   https://sre.google/sre-book/handling-overload/

@@ -1,5 +1,6 @@
 import type { Duration } from '../duration.js';
 import { type ErrorFilter, errorFilter } from '../error-filter.js';
+import { type TimingsMode, timingsField } from '../timings.js';
 import { type Schema, boolean, duration, integer, number, text } from '../validation.js';
 
 /** When a client holds its own calls back. Every option may be left out. */
@@ -23,6 +24,8 @@ export interface ClientThrottleOptions {
   rejectedBy?: ErrorFilter | undefined;
   /** In ids, figures and rejections. Default `'clientThrottle'`. */
   name?: string | undefined;
+  /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
+  timings?: TimingsMode | undefined;
   /** Stack traces on rejections. Default false: they are most of a rejection's cost. */
   captureStack?: boolean | undefined;
 }
@@ -35,6 +38,7 @@ export interface ResolvedClientThrottleOptions {
   readonly maxRejectionRate: number;
   readonly rejectedBy: ErrorFilter | undefined;
   readonly name: string | undefined;
+  readonly timings: TimingsMode | undefined;
   readonly captureStack: boolean;
 }
 
@@ -45,5 +49,6 @@ export const clientThrottleSchema: Schema<ResolvedClientThrottleOptions> = {
   maxRejectionRate: { rule: number({ min: 0, max: 1 }), default: 0.95 },
   rejectedBy: { rule: errorFilter(), default: undefined },
   name: { rule: text(), default: undefined },
+  timings: timingsField,
   captureStack: { rule: boolean(), default: false },
 };

@@ -43,6 +43,8 @@ it('lists every module option', () => {
     circuitBreakers: true,
     bulkheads: true,
     rateLimits: true,
+    adaptiveLimits: true,
+    throttles: true,
     hedges: true,
     retries: true,
     budgets: true,
@@ -62,6 +64,7 @@ const errors = [
   new bulwark.TimeoutError(1),
   new bulwark.BulkheadRejectedError('reports'),
   new bulwark.RateLimitedError('api', { retryAfter: 1 }),
+  new bulwark.ThrottledError('api'),
   new bulwark.ResilienceConfigError(['wrong']),
 ];
 

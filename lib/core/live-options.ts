@@ -10,7 +10,8 @@ export interface LiveOptions<T extends object> {
 const FIXED = ['name', 'timings'] as const;
 
 /**
- * Checks a change as a whole and gives the options that it leads to.
+ * Checks a change as a whole and gives the options that it leads to. An `undefined` option counts as
+ * absent: it stays as it is.
  * @param check adds what no single option can tell
  * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change
  */
@@ -26,7 +27,8 @@ export function changedOptions<T extends object>(
     issues.add(path, 'must be an object of options', changes);
     issues.throwIfAny();
   }
-  const merged = { ...given, ...(changes as object) };
+  const defined = Object.entries(changes as object).filter(([, value]) => value !== undefined);
+  const merged = { ...given, ...Object.fromEntries(defined) };
   const changed = readOptions(schema, merged, path, issues);
   for (const key of FIXED) requireSame(key, inForce, changed, path, issues);
   if (issues.list.length === 0) check?.(changed, issues);

@@ -11,7 +11,7 @@ import { type Runtime, runtimeWith } from '../runtime.js';
 import { type LiveOptions, changedOptions } from '../live-options.js';
 import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './options.js';
 import { type RetryBudget, requireBudget } from './retry-budget.js';
-import { type RetryConfig, resolveRetryOptions } from './retry-config.js';
+import { RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
 import { type FailedAttempt, RetryRun } from './retry-run.js';
 
@@ -88,7 +88,8 @@ export class RetryPolicy extends Policy implements Layer {
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: RetryOptions | RetryConfig): () => void {
-    const live: LiveOptions<ResolvedRetryOptions> = { given: this.#given, inForce: this.options };
+    const given = changes instanceof RetryConfig ? {} : this.#given; // which is complete
+    const live: LiveOptions<ResolvedRetryOptions> = { given, inForce: this.options };
     const changed = changedOptions(live, changes, retrySchema, `retry(${this.name})`);
     const rules = this.#rulesOf(changed.inForce);
     return () => {

@@ -41,7 +41,7 @@ export type BreakerKeyFunction = (...args: any[]) => string | number | bigint | 
 
 const LONGEST_KEY = 128;
 const MOST_EXAMPLES = 10;
-const LOOKS_FOR_A_KEY = 32;
+const LOOKS_FOR_A_KEY = 256;
 
 /**
  * One circuit breaker for each key, at most `maxKeys`. The least recently used closed, idle one makes

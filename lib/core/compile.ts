@@ -98,7 +98,7 @@ function settleLater(pass: Pass, call: CallContext, result: unknown): unknown {
 /** A caller's abort tells nothing about the dependency, whatever the reason it gave. */
 function settleFailure(pass: Pass, call: CallContext, error: unknown): void {
   if (call.abortedWith(error)) pass.release();
-  else pass.fail(error);
+  else pass.fail(call.timedOutWith(error) ?? error);
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Cancellation, CancelScope, cancellationOf } from './cancellation.js';
+import { type Cancellation, CancelScope, cancellationOf, isAbortError } from './cancellation.js';
 import { isResilienceError } from './errors.js';
 import type { Clock } from './runtime.js';
 
@@ -90,6 +90,12 @@ export class CallContext {
   /** The same call, whose attempts share `progress`. */
   following(progress: Progress): CallContext {
     return new CallContext(this.attempt, this.cancellation, this.deadline, progress);
+  }
+
+  /** The time-out behind an abort error: work that heeds its signal often rejects with one of its own. */
+  timedOutWith(error: unknown): unknown {
+    const reason = this.cancellation?.aborted === true ? this.cancellation.reason : undefined;
+    return isAbortError(error) && isResilienceError(reason, 'TIMEOUT') ? reason : undefined;
   }
 
   /** Whether `error` is what the caller aborted this call with. A time limit's abort is a time-out. */

@@ -58,6 +58,7 @@ export interface CircuitRejection {
 }
 
 function circuitMessage(name: string, state: CircuitState, remaining?: number): string {
+  if (state === CircuitState.CLOSED) return `Circuit breaker "${name}" is closed and ramping up`;
   const when = remaining === undefined ? '' : `; try again in ${String(Math.ceil(remaining))} ms`;
   return `Circuit breaker "${name}" is ${state}${when}`;
 }

@@ -31,11 +31,15 @@ export class LatencyHistogram {
     this.#counts.forEach((count, at) => (this.#total += this.#counts[at] = count >>> 1));
   }
 
-  /** The duration in milliseconds that a fraction `rank` of the samples does not exceed. */
+  /** The duration in milliseconds that a fraction `rank` of the samples does not exceed, interpolated. */
   quantile(rank: number): number {
     let below = rank * this.#total;
-    const bucket = this.#counts.findIndex((count) => (below -= count) <= 0);
-    return endOf(bucket === -1 ? BUCKETS - 1 : bucket) / 1000;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const count = this.#counts[bucket] as number;
+      if (below <= count && count > 0) return within(bucket, below / count) / 1000;
+      below -= count;
+    }
+    return within(BUCKETS - 1, 1) / 1000;
   }
 }
 
@@ -45,9 +49,9 @@ function bucketOf(micros: number): number {
   return (octave - 2) * 8 + ((micros >>> (octave - 3)) & 7);
 }
 
-/** The largest value that falls into the bucket, in microseconds. */
-function endOf(bucket: number): number {
+/** The microseconds at `fraction` of a bucket. */
+function within(bucket: number, fraction: number): number {
   if (bucket < LINEAR) return bucket;
   const width = 2 ** ((bucket >>> 3) - 1);
-  return (8 + (bucket & 7) + 1) * width - 1;
+  return (8 + (bucket & 7) + fraction) * width;
 }

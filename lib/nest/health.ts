@@ -1,4 +1,5 @@
 import type { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
+import type { KeyedBreakerSummary, KeyedCircuitBreakers } from '../core/circuit-breaker/keyed.js';
 import { CircuitState } from '../core/errors.js';
 import type { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 
@@ -13,9 +14,11 @@ export interface BreakerHealth {
 
 export interface ResilienceHealth {
   readonly status: 'up' | 'down';
-  /** A dependency is being probed, or open past its recovery time. */
+  /** A dependency is being probed, open past its recovery time, or failing for some key. */
   readonly degraded?: true;
   readonly breakers: Readonly<Record<string, BreakerHealth>>;
+  /** Keyed families, each as one bounded summary; a single key never turns the status down. */
+  readonly keyed?: Readonly<Record<string, KeyedBreakerSummary>>;
 }
 
 export interface HealthCheckOptions {
@@ -46,18 +49,26 @@ export class ResilienceHealthIndicator {
   ): Record<K, ResilienceHealth> {
     const selected = breakers?.map((name) => this.registry.get(name)) ?? [...this.registry];
     const down = failOn !== 'never' && selected.some(refusesCalls);
-    const degraded = selected.some(isRecovering);
+    const families = breakers === undefined ? this.registry.families : [];
+    const degraded = selected.some(isRecovering) || families.some(hasTripped);
     const health: ResilienceHealth = {
       status: down ? 'down' : 'up',
       ...(degraded && { degraded }),
       breakers: Object.fromEntries(selected.map((breaker) => [breaker.name, healthOf(breaker)])),
+      ...(families.length > 0 && {
+        keyed: Object.fromEntries(families.map((family) => [family.name, family.summary()])),
+      }),
     };
     return { [key]: health } as Record<K, ResilienceHealth>;
   }
 }
 
-function refusesCalls({ state, remainingTimeout = 0 }: CircuitBreaker): boolean {
-  return state === CircuitState.OPEN && remainingTimeout > 0;
+function refusesCalls({ state, remainingTimeout = 0, options }: CircuitBreaker): boolean {
+  return state === CircuitState.OPEN && remainingTimeout > 0 && options.mode === 'enforce';
+}
+
+function hasTripped(family: KeyedCircuitBreakers): boolean {
+  return Object.keys(family.summary().notClosed).length > 0;
 }
 
 function isRecovering(breaker: CircuitBreaker): boolean {

@@ -202,3 +202,30 @@ describe('R51: terminus is not needed', () => {
     expect(importing).toEqual([]);
   });
 });
+
+describe('R51: breakers that need more than a row', () => {
+  it('R72: a keyed family is one bounded summary, and one key never takes the instance down', async () => {
+    const { health, breakers } = await indicator();
+    const family = breakers.keyed('payments');
+    family.for('good');
+    await play(family.for('bad'), 'ff', lab);
+    expect(health.check().resilience).toMatchObject({
+      status: 'up',
+      degraded: true,
+      keyed: {
+        payments: { keys: 2, notClosed: { open: 1 }, examples: [{ key: 'bad', state: 'open' }] },
+      },
+    });
+    expect(health.check('resilience', { breakers: ['stock'] }).resilience).not.toHaveProperty(
+      'keyed',
+    );
+  });
+
+  it('R73: a shadow breaker that would be open rejects nothing, so it is not down', async () => {
+    const { health, breakers } = await indicator();
+    breakers.configure({ payments: { mode: 'shadow' } });
+    await play(breakers.get('payments'), 'ff', lab);
+    expect(breakers.get('payments').state).toBe('open');
+    expect(health.check().resilience.status).toBe('up');
+  });
+});

@@ -25,11 +25,16 @@ const schema: Schema<ResolvedRetryBudgetOptions> = {
   ttl: { rule: duration(100), default: 10_000 },
 };
 
-const BUCKETS = 10;
+/** A call counts for at most its ttl, an extra attempt for at least that: one bucket more. */
+const CALL_BUCKETS = 20;
+const BUCKETS = CALL_BUCKETS + 1;
+/** What sums of fractions may be short of a whole attempt. */
+const ROUNDING = 1e-9;
 
 /**
  * A token bucket over the last `ttl`: calls deposit `ratio` of a retry, retries withdraw a whole one.
- * Shared by name, it keeps retries below `ratio` x calls + `minPerSecond`, however many callers there are.
+ * Shared by name, it keeps the retries of any `ttl` within `ratio` x its calls + `minPerSecond`, however
+ * many callers there are. It forgets by twentieths of `ttl`, so it may grant some 5% less than that.
  * @see Finagle's RetryBudget, https://twitter.github.io/finagle/guide/Clients.html#retries
  */
 export class RetryBudget {
@@ -58,7 +63,7 @@ export class RetryBudget {
   /** Takes one retry out; false when the budget is empty. */
   withdraw(): boolean {
     this.#rotate();
-    if (this.balance < 1) {
+    if (this.balance + ROUNDING < 1) {
       this.#refused++;
       return false;
     }
@@ -70,8 +75,9 @@ export class RetryBudget {
   get balance(): number {
     this.#rotate();
     const { ratio, minPerSecond, ttl } = this.options;
-    const allowed = sum(this.#calls) * ratio + (minPerSecond * ttl) / 1000;
-    return allowed - sum(this.#extras);
+    const calls = sum(this.#calls) - (this.#calls[(this.#bucket + 1) % BUCKETS] as number); // the oldest
+    const allowed = calls * ratio + (minPerSecond * ttl) / 1000;
+    return Math.max(0, allowed - sum(this.#extras));
   }
 
   snapshot(): { options: ResolvedRetryBudgetOptions; balance: number; refused: number } {
@@ -79,7 +85,7 @@ export class RetryBudget {
   }
 
   #now(): number {
-    return Math.floor(this.#runtime.clock.now() / (this.options.ttl / BUCKETS));
+    return Math.floor((this.#runtime.clock.now() * CALL_BUCKETS) / this.options.ttl);
   }
 
   /** Forgets every bucket that has gone by, also after a long idle time. */

@@ -4,7 +4,7 @@ import { FallbackPolicy } from '../../core/fallback.js';
 import type { Policy } from '../../core/policy.js';
 import { RetryPolicy } from '../../core/retry/retry.js';
 import { TimeLimitPolicy } from '../../core/time-limit.js';
-import { longestWaits, worstCaseOf } from './worst-case.js';
+import { isShadow, longestWaits, worstCaseOf } from './worst-case.js';
 
 /** What a rule finds at one place of a pipeline: why it is doubtful, and what to do. */
 export interface Finding {
@@ -93,7 +93,9 @@ function retryNeverMet({ options }: RetryPolicy): string | undefined {
 }
 
 function nearestLimit(policies: readonly Policy[]): number | undefined {
-  const limits = policies.filter((policy) => policy instanceof TimeLimitPolicy);
+  const limits = policies
+    .filter((policy) => policy instanceof TimeLimitPolicy)
+    .filter((policy) => !isShadow(policy));
   return limits.length === 0 ? undefined : Math.min(...limits.map(({ options }) => options.limit));
 }
 

@@ -21,7 +21,13 @@ export function worstCaseOf(policies: readonly Policy[]): WorstCase {
   return policies.reduceRight((inner, policy) => around(policy, inner), ONE_CALL);
 }
 
+/** Decides nothing: what it would limit is unlimited. */
+export function isShadow({ options }: Policy): boolean {
+  return (options as { mode?: unknown }).mode === 'shadow';
+}
+
 function around(policy: Policy, inner: WorstCase): WorstCase {
+  if (isShadow(policy)) return inner;
   if (policy instanceof TimeLimitPolicy) {
     return { ...inner, duration: Math.min(policy.options.limit, inner.duration ?? Infinity) };
   }

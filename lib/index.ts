@@ -15,6 +15,8 @@ export { OnResilienceEvent } from './nest/events/on-resilience-event.js';
 export type { EventFilter } from './nest/events/on-resilience-event.js';
 export { ResilienceEvents } from './nest/events/resilience-events.js';
 export { CircuitBreakerRegistry } from './nest/circuit-breaker-registry.js';
+export { ResilienceConfigurator } from './nest/configurator.js';
+export type { PolicyChanges, ResilienceChanges } from './nest/live-changes.js';
 export { ResilienceExceptionFilter } from './nest/exception-filter.js';
 export { ResilienceHealthIndicator } from './nest/health.js';
 export type { BreakerHealth, HealthCheckOptions, ResilienceHealth } from './nest/health.js';

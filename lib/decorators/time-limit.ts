@@ -1,5 +1,5 @@
 import type { Duration } from '../core/duration.js';
-import type { TimeLimitPolicy } from '../core/time-limit.js';
+import type { TimeLimitOptions, TimeLimitPolicy } from '../core/time-limit.js';
 import type { AsyncMethodDecorator } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
@@ -7,12 +7,14 @@ import { policyDecorator } from './policy-decorator.js';
  * Releases the caller with a TimeoutError after `limit` and aborts `currentSignal()` inside the method.
  * Above `@Retry` it limits all attempts and waits together; below it, each attempt.
  *
- * @param limit at least 1 ms, or a policy made by hand
+ * @param limit at least 1 ms, options, or a policy made by hand
  * @example
  * @TimeLimit('2s')
  * fetchUser(id: string): Promise<User> { ... }
  * @throws TimeoutError (the method) at the limit
  */
-export function TimeLimit(limit: Duration | TimeLimitPolicy): AsyncMethodDecorator {
+export function TimeLimit(
+  limit: Duration | TimeLimitOptions | TimeLimitPolicy,
+): AsyncMethodDecorator {
   return policyDecorator('TimeLimit', { part: 'timeLimit', given: limit }) as AsyncMethodDecorator;
 }

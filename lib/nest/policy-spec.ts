@@ -17,7 +17,7 @@ import type { RateLimitPolicy } from '../core/rate-limiter/rate-limiter.js';
 import type { RetryOptions } from '../core/retry/options.js';
 import type { RetryPolicy } from '../core/retry/retry.js';
 import type { RetryConfig } from '../core/retry/retry-config.js';
-import type { TimeLimitPolicy } from '../core/time-limit.js';
+import type { TimeLimitOptions, TimeLimitPolicy } from '../core/time-limit.js';
 
 /** A handler alone, or with the errors that it covers. */
 export type FallbackGiven = FallbackHandler | (FallbackOptions & { handler: FallbackHandler });
@@ -29,7 +29,7 @@ export type FallbackGiven = FallbackHandler | (FallbackOptions & { handler: Fall
 export interface PolicyParts {
   fallback: FallbackGiven | FallbackPolicy;
   /** Of the whole call, with all its attempts and waits. */
-  timeLimit: Duration | TimeLimitPolicy;
+  timeLimit: Duration | TimeLimitOptions | TimeLimitPolicy;
   retry: string | RetryOptions | RetryConfig | RetryPolicy;
   hedge: string | HedgeOptions | HedgePolicy;
   clientThrottle: string | ClientThrottleOptions | ClientThrottlePolicy;
@@ -38,7 +38,7 @@ export interface PolicyParts {
   bulkhead: string | BulkheadOptions | BulkheadPolicy;
   adaptiveLimit: string | AdaptiveLimitOptions | AdaptiveLimitPolicy;
   /** Of each attempt. */
-  attemptTimeLimit: Duration | TimeLimitPolicy;
+  attemptTimeLimit: Duration | TimeLimitOptions | TimeLimitPolicy;
 }
 export type PolicyPart = keyof PolicyParts;
 

@@ -9,6 +9,7 @@ import {
 import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { ResilienceConfigError } from '../core/errors.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
+import { ResilienceConfigurator } from './configurator.js';
 import { resilienceFilter } from './exception-filter.js';
 import { rememberFeature } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
@@ -124,6 +125,11 @@ function root(
       provide: CircuitBreakerRegistry,
       inject: [REGISTRY],
       useFactory: (registry: ResilienceRegistry) => new CircuitBreakerRegistry(registry),
+    },
+    {
+      provide: ResilienceConfigurator,
+      inject: [REGISTRY],
+      useFactory: (registry: ResilienceRegistry) => new ResilienceConfigurator(registry),
     },
     {
       provide: ResilienceHealthIndicator,

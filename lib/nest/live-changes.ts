@@ -1,0 +1,63 @@
+import type { BulkheadOptions } from '../core/bulkhead/options.js';
+import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
+import type { Duration } from '../core/duration.js';
+import type { Policy } from '../core/policy.js';
+import type { RateLimitOptions } from '../core/rate-limiter/options.js';
+import type { RetryConfig } from '../core/retry/retry-config.js';
+import type { RetryOptions } from '../core/retry/options.js';
+import type { TimeLimitOptions } from '../core/time-limit.js';
+import type { NamedGroup } from './named-options.js';
+import type { PolicyPart } from './policy-spec.js';
+
+type Named<T> = Readonly<Record<string, T | undefined>>;
+
+/** Changes of the parts that stand in a named policy with options of their own. */
+export interface PolicyChanges {
+  readonly timeLimit?: Duration | Partial<TimeLimitOptions> | undefined;
+  readonly retry?: RetryOptions | RetryConfig | undefined;
+  readonly circuitBreaker?: CircuitBreakerOptions | undefined;
+  readonly rateLimit?: Partial<RateLimitOptions> | undefined;
+  readonly bulkhead?: BulkheadOptions | undefined;
+  readonly attemptTimeLimit?: Duration | Partial<TimeLimitOptions> | undefined;
+}
+
+/** Options to change, by the names under which the module has them; what is left out stays. */
+export interface ResilienceChanges {
+  readonly circuitBreakers?: Named<CircuitBreakerOptions> | undefined;
+  readonly retries?: Named<RetryOptions | RetryConfig> | undefined;
+  readonly bulkheads?: Named<BulkheadOptions> | undefined;
+  readonly rateLimits?: Named<Partial<RateLimitOptions>> | undefined;
+  readonly policies?: Named<PolicyChanges> | undefined;
+}
+export type LiveGroup = keyof ResilienceChanges & NamedGroup;
+
+/** In the order in which problems are listed and changes are made. */
+export const LIVE_GROUPS = [
+  'circuitBreakers',
+  'retries',
+  'bulkheads',
+  'rateLimits',
+  'policies',
+] as const satisfies readonly LiveGroup[];
+
+export const LIVE_PARTS = [
+  'timeLimit',
+  'retry',
+  'circuitBreaker',
+  'rateLimit',
+  'bulkhead',
+  'attemptTimeLimit',
+] as const satisfies readonly (keyof PolicyChanges & PolicyPart)[];
+
+/** Makes a change that has been checked; it cannot fail. */
+export type Apply = () => void;
+
+/** A policy whose options can change while it works. */
+interface LivePolicy {
+  /** @throws ResilienceConfigError with every problem of the change */
+  prepare(changes: unknown): Apply;
+}
+
+export function isLive(policy: Policy): policy is Policy & LivePolicy {
+  return 'prepare' in policy;
+}

@@ -17,16 +17,17 @@ const nothing = (): void => undefined;
  * costs 2 us, and most calls never ask.
  */
 export class CancelScope implements Cancellation {
-  readonly #parents: readonly Cancellation[];
   #own: { reason: unknown } | undefined;
   #listeners: Set<Listener> | undefined;
-  #leaveParents: (() => void)[] = [];
+  #leaveParents: (() => void)[] | undefined;
   #controller: AbortController | undefined;
   #closed = false;
 
-  constructor(...parents: (Cancellation | undefined)[]) {
-    this.#parents = parents.filter((parent) => parent !== undefined);
-  }
+  // Two fields, not a list: a scope is made for each call, and a list costs two arrays.
+  constructor(
+    private readonly parent?: Cancellation,
+    private readonly otherParent?: Cancellation,
+  ) {}
 
   get aborted(): boolean {
     return this.#own !== undefined || (!this.#closed && this.#abortedParent() !== undefined);
@@ -77,9 +78,10 @@ export class CancelScope implements Cancellation {
   }
 
   #listenToParents(): Set<Listener> {
-    this.#leaveParents = this.#parents.map((parent) =>
-      parent.onAbort((reason) => this.abort(reason)),
-    );
+    for (const parent of [this.parent, this.otherParent]) {
+      if (parent === undefined) continue;
+      (this.#leaveParents ??= []).push(parent.onAbort((reason) => this.abort(reason)));
+    }
     return new Set();
   }
 
@@ -89,12 +91,15 @@ export class CancelScope implements Cancellation {
   }
 
   #release(): void {
-    for (const leave of this.#leaveParents) leave();
-    this.#leaveParents = [];
+    const leaves = this.#leaveParents;
+    if (leaves === undefined) return;
+    this.#leaveParents = undefined;
+    for (const leave of leaves) leave();
   }
 
   #abortedParent(): Cancellation | undefined {
-    return this.#parents.find((parent) => parent.aborted);
+    if (this.parent?.aborted === true) return this.parent;
+    return this.otherParent?.aborted === true ? this.otherParent : undefined;
   }
 }
 

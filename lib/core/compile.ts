@@ -9,7 +9,14 @@ export interface CompiledPipeline {
   readonly runSync: Run;
 }
 
-const reject: Refuse = (rejection) => Promise.reject(rejection);
+const settled = Promise.resolve();
+
+// One microtask later: Node enters a promise that is rejected before it has a handler into its list of
+// unhandled rejections and takes it out again, which costs as much as the error itself (300 ns).
+const reject: Refuse = (rejection) =>
+  settled.then(() => {
+    throw rejection;
+  });
 const raise: Refuse = (rejection) => {
   throw rejection;
 };

@@ -26,6 +26,7 @@ class Subscription {
   /** The attempt whose items the subscriber gets: of several at once, the first to bring one. */
   #owner: Attempt | undefined;
   #completed: Attempt | undefined;
+  #over = false;
 
   constructor(
     private readonly pipeline: CompiledPipeline,
@@ -51,12 +52,14 @@ class Subscription {
    * call was a success; before that it was given up. The work is told to stop either way.
    */
   #leave(): void {
+    if (this.#over) return; // the error made for nobody would be a fifth of the cost
     if (this.#owner?.live === true) this.#owner.suffice();
     this.#scope.abort(new AbortError('Unsubscribed'));
   }
 
   /** The call is over; to the subscriber's leaving, which follows, nothing listens any more. */
   #end(settle: () => void): void {
+    this.#over = true;
     this.#scope.close();
     settle();
   }

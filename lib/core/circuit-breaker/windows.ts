@@ -146,17 +146,20 @@ const COLUMNS = 3;
 class TimeRing implements Ring {
   readonly tally: Tally = { calls: 0, failed: 0, slow: 0 };
   readonly #cells = new Int32Array(BUCKETS * COLUMNS);
-  #bucket: number;
+  #bucket = 0;
+  /** When the present bucket is over: most calls fall into it and need no division. */
+  #ends = 0;
 
   constructor(
     private readonly duration: number,
     private readonly clock: Clock,
   ) {
-    this.#bucket = this.#now();
+    this.#moveTo(Math.floor((clock.now() * BUCKETS) / duration));
   }
 
   add(failed: boolean, slow: boolean): void {
-    this.#rotate(this.#now());
+    const now = this.clock.now();
+    if (now >= this.#ends) this.#rotate(now);
     const { tally } = this;
     const at = (this.#bucket % BUCKETS) * COLUMNS;
     this.#count(at);
@@ -179,15 +182,17 @@ class TimeRing implements Ring {
     return window.type === 'time' && window.duration === this.duration;
   }
 
-  #now(): number {
-    return Math.floor((this.clock.now() * BUCKETS) / this.duration);
-  }
-
   /** Forgets every bucket that has gone by; after a long idle time that is all of them. */
   #rotate(now: number): void {
-    const gone = Math.min(now - this.#bucket, BUCKETS);
+    const bucket = Math.floor((now * BUCKETS) / this.duration);
+    const gone = Math.min(bucket - this.#bucket, BUCKETS);
     for (let step = 1; step <= gone; step++) this.#forget((this.#bucket + step) % BUCKETS);
-    if (gone > 0) this.#bucket = now;
+    if (gone > 0) this.#moveTo(bucket);
+  }
+
+  #moveTo(bucket: number): void {
+    this.#bucket = bucket;
+    this.#ends = ((bucket + 1) * this.duration) / BUCKETS;
   }
 
   #forget(bucket: number): void {

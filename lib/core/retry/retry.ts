@@ -13,7 +13,7 @@ import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './opt
 import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
-import { type FailedAttempt, RetryRun } from './retry-run.js';
+import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
 
 /** How calls under a retry ended. */
 export type RetryOutcome =
@@ -108,43 +108,55 @@ export class RetryPolicy extends Policy implements Layer {
       const { rules } = this;
       rules.budget?.deposit();
       this.attempts++;
-      const retries = (failed: FailedAttempt): Promise<unknown> =>
-        new RetryRun(this, rules, next, { work, self, args, call: first }, startedAt).after(failed);
       const startedAt = rules.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
       // Looked up before the work, which may be the first to ask for its context.
-      const followed = first !== PLAIN || followsPlainCalls();
+      const plain = first === PLAIN && !followsPlainCalls() && !rules.decision.readsValues;
+      let counted = false;
+      // The one closure that a successful call makes.
+      const retries = (error: unknown): Promise<unknown> => {
+        if (counted) plainCallEnds();
+        return this.#again(rules, next, { work, self, args, call: first }, startedAt, { error });
+      };
       let result: unknown;
       try {
         result = next(work, self, args, first);
       } catch (error) {
-        return retries({ error });
+        return retries(error);
       }
-      return this.#settleFirst(result, rules.decision, followed, retries);
+      const promise = result instanceof Promise ? result : Promise.resolve(result);
+      if (plain) {
+        counted = true;
+        plainCallBegins();
+        return promise.then(this.#onFirstPlain, retries);
+      }
+      if (!rules.decision.readsValues) return promise.then(this.#onFirst, retries);
+      const target = { work, self, args, call: first };
+      return promise.then(
+        (value) => this.#judgeFirst(rules, next, target, startedAt, value),
+        retries,
+      );
     };
   }
 
-  /** One promise hop when the first attempt succeeds, which is nearly always. */
-  #settleFirst(
-    result: unknown,
-    decision: RetryDecision,
-    followed: boolean,
-    retries: (failed: FailedAttempt) => Promise<unknown>,
+  #judgeFirst(
+    rules: RetryRules,
+    next: Run,
+    target: RetriedCall,
+    startedAt: number,
+    value: unknown,
+  ): unknown {
+    if (!rules.decision.retriesValue(value)) return this.#onFirst(value);
+    return this.#again(rules, next, target, startedAt, { value });
+  }
+
+  #again(
+    rules: RetryRules,
+    next: Run,
+    target: RetriedCall,
+    startedAt: number,
+    failed: FailedAttempt,
   ): Promise<unknown> {
-    const promise = result instanceof Promise ? result : Promise.resolve(result);
-    if (decision.readsValues) {
-      return promise.then(
-        (value) => (decision.retriesValue(value) ? retries({ value }) : this.#onFirst(value)),
-        (error: unknown) => retries({ error }),
-      );
-    }
-    if (followed) {
-      return promise.then(this.#onFirst, (error: unknown) => retries({ error }));
-    }
-    plainCallBegins();
-    return promise.then(this.#onFirstPlain, (error: unknown) => {
-      plainCallEnds();
-      return retries({ error });
-    });
+    return new RetryRun(this, rules, next, target, startedAt).after(failed);
   }
 
   readonly #onFirst = (value: unknown): unknown => {

@@ -53,6 +53,14 @@ describe('R75 configure', () => {
     });
   });
 
+  it('takes no change at all', () => {
+    const breaker = breakerWith({ failureThreshold: 7 });
+    const { options } = breaker;
+    breaker.configure({});
+    breaker.configure(undefined as unknown as CircuitBreakerOptions);
+    expect(breaker.options).toEqual(options);
+  });
+
   it('works before the first call, and shows in snapshot and description', () => {
     const breaker = breakerWith();
     breaker.configure({ failureThreshold: 1 });

@@ -580,6 +580,14 @@ describe('R75 configure changes the whole family', () => {
   });
 });
 
+it('R72 without options has those of a breaker, and a thousand keys', () => {
+  const family = new KeyedCircuitBreakers('tenants', undefined, { runtime: lab.runtime });
+  expect(family.options).toMatchObject({ failureThreshold: 5, maxKeys: 1000 });
+  family.configure({ failureThreshold: 1 });
+  fail(family.for('a'));
+  expect(family.for('a').state).toBe('open');
+});
+
 describe('R72 bad options', () => {
   it.each([0, -1, 1.5, NaN, 10_000_001, '1000', null])('maxKeys %p', (maxKeys) => {
     const error = thrownBy(() => familyWith({ maxKeys: maxKeys as number }));

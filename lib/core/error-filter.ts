@@ -50,11 +50,16 @@ export function isOwnAnswer(error: unknown): boolean {
 export function errorFilter(): Rule<ErrorFilter> {
   return (value) =>
     matchersOf(value as ErrorFilter).every(isMatcher)
-      ? { value: value as ErrorFilter }
+      ? { value: ownCopy(value as ErrorFilter) }
       : {
           problem:
             'must be an error class, an error code, a predicate (not async), or a list of these',
         };
+}
+
+/** A list may be changed later by whoever wrote it. */
+function ownCopy(filter: ErrorFilter): ErrorFilter {
+  return Array.isArray(filter) ? Object.freeze([...(filter as ErrorMatcher[])]) : filter;
 }
 
 function matchersOf(filter: ErrorFilter): readonly ErrorMatcher[] {

@@ -1,9 +1,20 @@
 import { Issues, type Schema, readOptions, show } from './validation.js';
 
-/** Options of a policy: as they were written, so that a change leaves the defaults of the rest in force, and as they are in force. */
+/** Options of a policy: those that were given, so that a change leaves the defaults of the rest in force, and as they are in force. */
 export interface LiveOptions<T extends object> {
   readonly given: object;
   readonly inForce: T;
+}
+
+/** The options that were given, as they were read then: their owner may write into the object later. */
+export function givenOptions<T extends object>(
+  options: object | undefined,
+  inForce: T,
+): Partial<T> {
+  const isGiven = (key: string): boolean =>
+    options !== undefined && Object.hasOwn(options, key) && options[key as never] !== undefined;
+  const given = Object.entries(inForce).filter(([key]) => isGiven(key));
+  return Object.fromEntries(given) as Partial<T>;
 }
 
 /** What others have built on: a policy is known by its name, and timings stand in compiled pipelines. */
@@ -33,7 +44,7 @@ export function changedOptions<T extends object>(
   for (const key of FIXED) requireSame(key, inForce, changed, path, issues);
   if (issues.list.length === 0) check?.(changed, issues);
   issues.throwIfAny();
-  return { given: merged, inForce: changed };
+  return { given: givenOptions(merged, changed), inForce: changed };
 }
 
 function requireSame(

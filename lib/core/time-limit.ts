@@ -4,7 +4,12 @@ import { promised } from './promised.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { type Schema, duration, oneOf, requireOptions, required } from './validation.js';
 import { LimitedCall, RunningCalls, WatchedCall } from './limited-call.js';
-import { type EnforcementMode, type LiveOptions, changedOptions } from './live-options.js';
+import {
+  type EnforcementMode,
+  type LiveOptions,
+  changedOptions,
+  givenOptions,
+} from './live-options.js';
 import { type TimingsMode, timingsField } from './timings.js';
 
 /** How long a caller waits. */
@@ -61,7 +66,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
     this.name = setting.name ?? 'timeLimit';
     const given = optionsOf(limit);
     const inForce = requireOptions(timeLimitSchema, given, `timeLimit(${this.name})`);
-    this.#live = { given, inForce };
+    this.#live = { given: givenOptions(given, inForce), inForce };
     this.runtime = runtimeWith(setting.runtime);
     this.#running = new RunningCalls(this.runtime, inForce.limit);
   }

@@ -1,7 +1,7 @@
 import { Policy, type PolicySetting, type PolicySnapshot, type Stage } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
 import { type Issues, requireOptions } from '../validation.js';
-import { type LiveOptions, changedOptions } from '../live-options.js';
+import { type LiveOptions, changedOptions, givenOptions } from '../live-options.js';
 import { type BulkheadOptions, type ResolvedBulkheadOptions, bulkheadSchema } from './options.js';
 import { type BulkheadOutcome, Slots } from './slots.js';
 
@@ -33,7 +33,7 @@ export class BulkheadPolicy extends Policy {
     super(setting);
     const { name = 'bulkhead', runtime } = setting;
     const inForce = requireOptions(bulkheadSchema, options, `bulkhead(${name})`);
-    this.#live = { given: options ?? {}, inForce };
+    this.#live = { given: givenOptions(options, inForce), inForce };
     this.#queues = inForce.maxQueue > 0;
     this.name = inForce.name ?? name;
     this.#slots = new Slots(this.name, inForce, runtimeWith(runtime));

@@ -17,6 +17,7 @@ import {
   text,
 } from '../validation.js';
 import type { Duration } from '../duration.js';
+import { givenOptions } from '../live-options.js';
 import type { OpeningReport } from './opening-report.js';
 import { type ResolvedWindow, type WindowOptions, windowRule } from './window-options.js';
 import { type TimingsMode, timingsField } from '../timings.js';
@@ -160,7 +161,7 @@ export type BreakerOptionsInForce = ResolvedCircuitBreakerOptions & {
 };
 
 const inForce = new WeakMap<object, BreakerOptionsInForce>();
-/** As they were written: a change leaves what was left out at its default, which may follow another. */
+/** Those that were given: a change leaves what was left out at its default, which may follow another. */
 const written = new WeakMap<object, CircuitBreakerOptions>();
 
 /** Stands for no options at all, so that all breakers without any share one resolved object. */
@@ -185,7 +186,7 @@ export function resolveBreakerOptions(name: unknown, options: unknown): BreakerO
   const { probeTimeout = fixed ? recoveryTimeout : DEFAULT_RECOVERY } = resolved;
   const complete = Object.freeze({ ...resolved, probeTimeout });
   inForce.set(complete, complete);
-  written.set(complete, options ?? NO_OPTIONS);
+  written.set(complete, givenOptions(options as object | undefined, resolved));
   if (options === NO_OPTIONS) inForce.set(NO_OPTIONS, complete);
   return complete;
 }

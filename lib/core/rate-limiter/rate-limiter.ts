@@ -1,6 +1,6 @@
 import { Policy, type PolicySetting, type PolicySnapshot, type Stage } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
-import { type LiveOptions, changedOptions } from '../live-options.js';
+import { type LiveOptions, changedOptions, givenOptions } from '../live-options.js';
 import { type Issues, requireOptions } from '../validation.js';
 import { Limiter, type LimiterOptions, type RateLimitOutcome } from './limiter.js';
 import {
@@ -33,7 +33,7 @@ export class RateLimitPolicy extends Policy {
     super(setting);
     const { name = 'rateLimit', runtime } = setting;
     const inForce = complete(requireOptions(rateLimitSchema, options, `rateLimit(${name})`));
-    this.#live = { given: options, inForce };
+    this.#live = { given: givenOptions(options, inForce), inForce };
     this.#waits = inForce.maxWait > 0;
     this.name = inForce.name ?? name;
     this.#limiter = new Limiter(this.name, inForce, runtimeWith(runtime));

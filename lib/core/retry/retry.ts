@@ -8,7 +8,7 @@ import {
   type Run,
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
-import { type LiveOptions, changedOptions } from '../live-options.js';
+import { type LiveOptions, changedOptions, givenOptions } from '../live-options.js';
 import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './options.js';
 import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { RetryConfig, resolveRetryOptions } from './retry-config.js';
@@ -59,8 +59,8 @@ export class RetryPolicy extends Policy implements Layer {
     super(setting);
     this.name = setting.name ?? 'retry';
     this.runtime = runtimeWith(setting.runtime);
-    this.#given = options ?? {};
     this.rules = this.#rulesOf(resolveRetryOptions(options, `retry(${this.name})`));
+    this.#given = givenOptions(options, this.options);
   }
 
   /** The options in force: frozen, durations in milliseconds. */

@@ -1,8 +1,8 @@
 import { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
 import { KeyedCircuitBreakers } from '../core/circuit-breaker/keyed.js';
 import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
-import { Issues } from '../core/validation.js';
-import { type ResilienceRegistry, collect } from './registry.js';
+import { ResilienceConfigurator } from './configurator.js';
+import type { ResilienceRegistry } from './registry.js';
 
 /**
  * The circuit breakers of one application, to be injected. Iterating it gives every breaker made so
@@ -40,16 +40,8 @@ export class CircuitBreakerRegistry implements Iterable<CircuitBreaker> {
    * @throws ResilienceConfigError with every problem
    */
   configure(changes: Readonly<Record<string, CircuitBreakerOptions>>): void {
-    const issues = new Issues();
-    const prepared: (() => void)[] = [];
-    for (const [name, options] of Object.entries(changes)) {
-      collect(issues, () => {
-        const families = this.families.filter((family) => family.name === name);
-        for (const each of [this.get(name), ...families]) prepared.push(each.prepare(options));
-      });
-    }
-    issues.throwIfAny();
-    for (const apply of prepared) apply();
+    const place = 'CircuitBreakerRegistry.configure()';
+    new ResilienceConfigurator(this.registry, place).configure({ circuitBreakers: changes });
   }
 
   /** The configured names. */

@@ -10,14 +10,16 @@ import { NAMED_GROUPS } from './named-options.js';
 import { PolicyChange } from './policy-changes.js';
 import { type ResilienceRegistry, collect } from './registry.js';
 
-const PLACE = 'ResilienceConfigurator.configure()';
-
 /**
  * Changes named policies of one application while they work, to be injected: from a configuration that
  * is watched, or from an admin route. State, statistics, permits, slots, tokens and queues are kept.
  */
 export class ResilienceConfigurator {
-  constructor(private readonly registry: ResilienceRegistry) {}
+  /** @param place how problems call it */
+  constructor(
+    private readonly registry: ResilienceRegistry,
+    private readonly place = 'ResilienceConfigurator.configure()',
+  ) {}
 
   /**
    * Makes all of `changes` or, where one of them breaks a rule, none. What is left out, or
@@ -45,7 +47,8 @@ export class ResilienceConfigurator {
     const groups = asObject(changes, 'changes', issues);
     for (const group of Object.keys(groups)) requireLiveGroup(group, issues);
     for (const group of LIVE_GROUPS) {
-      const named = asObject(groups[group] ?? {}, group, issues);
+      const given = groups[group] === undefined ? {} : groups[group];
+      const named = asObject(given, group, issues);
       for (const [name, change] of Object.entries(named)) {
         if (change !== undefined) this.#prepareOne(group, name, change, prepared, issues);
       }
@@ -68,11 +71,11 @@ export class ResilienceConfigurator {
     if (issues.list.length > before) return;
     collect(issues, () => {
       if (group === 'policies') {
-        new PolicyChange(this.registry, name, PLACE).prepare(change, prepared, issues);
+        new PolicyChange(this.registry, name, this.place).prepare(change, prepared, issues);
         return;
       }
-      const options = this.registry.withBudget(change, name) as object;
-      const made = this.registry.madeOf(group, name, PLACE).filter(isLive);
+      const options = this.registry.withBudget(change, `${group}.${name}`) as object;
+      const made = this.registry.madeOf(group, name, this.place).filter(isLive);
       prepared.push(...made.map((policy) => policy.prepare(options)));
     });
   }

@@ -1,7 +1,14 @@
 import { AbortError, CancelScope } from './cancellation.js';
 import { type CompiledPipeline, isThenable } from './compile.js';
-import { type CallContext, type Work, beginCall, runInside } from './context.js';
-import type { Opening, ResultAdapter } from './result-kind.js';
+import {
+  type CallContext,
+  type Progress,
+  type Work,
+  beginCall,
+  enclosingCall,
+  runInside,
+} from './context.js';
+import type { CallTarget, Opening, ResultAdapter } from './result-kind.js';
 
 /** Protects async iterators: one call from the first `next` to the end. */
 export const asyncIterableAdapter: ResultAdapter = {
@@ -12,7 +19,7 @@ export const asyncIterableAdapter: ResultAdapter = {
     Symbol.asyncIterator in value &&
     !isThenable(value) && // a query that can be awaited as well as iterated is awaited
     !('pipe' in value), // a Node stream is more than its iterator
-  adapt: (pipeline, open) => new GuardedIterable(pipeline, open),
+  adapt: (pipeline, open, target) => new GuardedIterable(pipeline, open, target),
 };
 
 type Item = IteratorResult<unknown>;
@@ -27,7 +34,7 @@ interface Settle<T> {
  * come; from then on the consumer reads the source itself, and its errors are the source's own.
  */
 class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown> {
-  readonly #progress = { committed: false, answered: false };
+  readonly #progress: Progress = { committed: false, answered: false };
   readonly #enclosing = beginCall();
   readonly #scope = new CancelScope(this.#enclosing.cancellation);
   #started: Promise<Item> | undefined;
@@ -38,6 +45,8 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   #attempt: Settle<unknown> | undefined;
   /** The reads under way; the pipeline's end (a time limit, say) ends them. */
   readonly #reads = new Set<Settle<Item>>();
+  /** Tries that wait for their first item; the first to have it sends the others away. */
+  readonly #waiting = new Set<() => void>();
   #over = false;
   /** How the pipeline ended the iteration between two reads; the next read tells. */
   #untold: { error: unknown } | undefined;
@@ -45,6 +54,7 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   constructor(
     private readonly pipeline: CompiledPipeline,
     private readonly open: Opening,
+    private readonly target?: CallTarget,
   ) {}
 
   [Symbol.asyncIterator](): this {
@@ -75,10 +85,15 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */
   #begin(): Promise<Item> {
     return this.#pending((first) => {
-      const call = this.#enclosing.within(this.#scope).following(this.#progress);
-      const work = (inner: CallContext): Promise<unknown> => this.#iterate(inner, first);
+      const progress: Progress = Object.assign(this.#progress, {
+        absorb: (answer: unknown, inner: CallContext) =>
+          runInside(inner, () => this.#iterate(inner, () => itemsOf(answer), first)),
+      });
+      const call = this.#enclosing.within(this.#scope).following(progress);
+      const work = (): Promise<unknown> =>
+        this.#iterate(enclosingCall() as CallContext, this.open, first);
       const running = new Promise((resolve) => {
-        resolve(this.pipeline.run(work, undefined, undefined, call));
+        resolve(this.pipeline.run(work, this.target?.self, this.target?.args, call));
       });
       running.then(
         (value) => this.#end((read) => read.resolve({ done: true, value })),
@@ -91,11 +106,9 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
   }
 
   /** One attempt: settles when the iteration ends, fails, or is given up. */
-  async #iterate(call: CallContext, first: Settle<Item>): Promise<unknown> {
-    const source = (this.open(call) as AsyncIterable<unknown, unknown, unknown>)[
-      Symbol.asyncIterator
-    ]();
-    const item = await source.next();
+  async #iterate(call: CallContext, open: Opening, first: Settle<Item>): Promise<unknown> {
+    const source = (open(call) as AsyncIterable<unknown, unknown, unknown>)[Symbol.asyncIterator]();
+    const item = await this.#firstOf(source);
     if (item.done === true) return item.value;
     // Another try (a hedge) may have been first with its first item.
     if (this.#over || this.#progress.committed || call.cancellation?.aborted === true) {
@@ -105,8 +118,28 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     this.#source = source;
     this.#call = call;
     this.#progress.committed = this.#progress.answered = true;
+    for (const giveWay of [...this.#waiting]) giveWay();
     first.resolve(item);
     return this.#untilEnd(call);
+  }
+
+  /** The first item, unless another try brings one before. */
+  #firstOf(source: Source): Promise<Item> {
+    return new Promise<Item>((resolve, reject) => {
+      const giveWay = (): void => {
+        closeQuietly(source);
+        settle(() => reject(new AbortError('Another attempt has answered')));
+      };
+      const settle = (end: () => void): void => {
+        this.#waiting.delete(giveWay);
+        end();
+      };
+      this.#waiting.add(giveWay);
+      new Promise<Item>((settled) => settled(source.next())).then(
+        (item) => settle(() => resolve(item)),
+        (error: unknown) => settle(() => reject(error)),
+      );
+    });
   }
 
   #untilEnd(call: CallContext): Promise<unknown> {
@@ -191,6 +224,16 @@ class GuardedIterable implements AsyncIterableIterator<unknown, unknown, unknown
     this.#attempt?.resolve(undefined);
     this.#scope.abort(new AbortError('The iteration was ended early'));
   }
+}
+
+/** A fallback's answer: a stream as it is, anything else as the only item. */
+function itemsOf(answer: unknown): unknown {
+  return asyncIterableAdapter.recognises(answer) ? answer : onlyItem(answer);
+}
+
+function onlyItem(item: unknown): AsyncIterable<unknown> {
+  const items = [item].values();
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(items.next()) }) };
 }
 
 /** Why the call is over: what it was aborted with, else that its consumer has left. */

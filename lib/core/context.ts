@@ -16,6 +16,8 @@ export interface Progress {
   committed: boolean;
   /** An item has come: no hedge is needed any more. */
   answered: boolean;
+  /** Reads a fallback's answer to its end, as a part of the call: of a stream the answer may be one too. */
+  readonly absorb?: (answer: unknown, call: CallContext) => Promise<unknown>;
 }
 
 /**

@@ -79,7 +79,7 @@ export class FallbackPolicy extends Policy implements Layer {
     return (work, self, args, call) =>
       promised(next, work, self, args, call).then(undefined, (error: unknown) => {
         if (!this.#covers(error, call)) throw error;
-        return this.#serve(error, self, args ?? [call]);
+        return this.#serve(error, self, args ?? [call], call);
       });
   }
 
@@ -97,10 +97,16 @@ export class FallbackPolicy extends Policy implements Layer {
     }
   }
 
-  async #serve(error: unknown, self: unknown, args: readonly unknown[]): Promise<unknown> {
+  async #serve(
+    error: unknown,
+    self: unknown,
+    args: readonly unknown[],
+    call: CallContext,
+  ): Promise<unknown> {
     const { events } = this.#runtime;
     try {
-      const value: unknown = await this.#handler.call(self, error, ...args);
+      const answer: unknown = await this.#handler.call(self, error, ...args);
+      const value = call.progress?.absorb ? await call.progress.absorb(answer, call) : answer;
       this.#calls.served++;
       if (events?.listening === true) events.emit('fallback.served', this, { error });
       return value;

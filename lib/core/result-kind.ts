@@ -7,7 +7,13 @@ export interface ResultAdapter {
   declares(work: Work, returnType: unknown): boolean;
   recognises(value: unknown): boolean;
   /** The protected result: each of its uses is one call of `open` through the pipeline. */
-  adapt(pipeline: CompiledPipeline, open: Opening): unknown;
+  adapt(pipeline: CompiledPipeline, open: Opening, target?: CallTarget): unknown;
+}
+
+/** Receiver and arguments of the protected function, for handlers and keys. */
+export interface CallTarget {
+  readonly self: unknown;
+  readonly args: readonly unknown[];
 }
 
 /** Calls the protected function for its stream or iterator. */

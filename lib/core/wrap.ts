@@ -24,7 +24,8 @@ export function protectFunction<F extends Work>(
     const pipeline = pipelineOf(this);
     if (kind === 'promise') return pipeline.run(work, this, args, beginCall());
     if (kind === 'plain') return pipeline.runSync(work, this, args, beginCall());
-    if (kind !== undefined) return kind.adapt(pipeline, openingOf(work, this, args));
+    if (kind !== undefined)
+      return kind.adapt(pipeline, openingOf(work, this, args), { self: this, args });
     return callUnknown(pipeline, work, this, args, adapters, (shown) => (kind = shown));
   };
   rememberKind(wrapper, () => kind);
@@ -70,7 +71,8 @@ function callUnknown(
   answered = true;
   if (stream === undefined) return result;
   if (isThenable(result)) result.then(undefined, () => undefined);
-  return stream.adapter.adapt(pipeline, reopening(stream.value, openingOf(work, self, args)));
+  const open = reopening(stream.value, openingOf(work, self, args));
+  return stream.adapter.adapt(pipeline, open, { self, args });
 }
 
 /** The result of `run`; what it throws is the probe's own once a stream has shown itself. */

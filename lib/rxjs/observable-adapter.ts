@@ -1,32 +1,50 @@
-import { Observable, Subject, type Subscriber, from, isObservable, takeUntil } from 'rxjs';
+import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil } from 'rxjs';
 import { AbortError, CancelScope } from '../core/cancellation.js';
 import { type CompiledPipeline, isThenable } from '../core/compile.js';
-import { type CallContext, beginCall } from '../core/context.js';
-import type { Opening, ResultAdapter } from '../core/result-kind.js';
+import {
+  type CallContext,
+  type Progress,
+  beginCall,
+  enclosingCall,
+  runInside,
+} from '../core/context.js';
+import type { CallTarget, Opening, ResultAdapter } from '../core/result-kind.js';
 
 /** Protects Observables: each subscription is one call, from subscribing to completion, error or unsubscribe. */
 export const observableAdapter: ResultAdapter = {
   declares: (_work, returnType) => returnType === Observable,
   recognises: isObservable,
-  adapt: (pipeline, open) => protectObservable(pipeline, open),
+  adapt: protectObservable,
 };
 
 /** The protected stream: a retry subscribes to `open` again; unsubscribing gives every permit back. */
-export function protectObservable(pipeline: CompiledPipeline, open: Opening): Observable<unknown> {
+export function protectObservable(
+  pipeline: CompiledPipeline,
+  open: Opening,
+  target?: CallTarget,
+): Observable<unknown> {
   return new Observable((subscriber) => {
-    new Subscription(pipeline, open, subscriber).start();
+    new Subscription(pipeline, open, subscriber).start(target);
   });
 }
 
 /** One subscription through the pipeline. */
 class Subscription {
   readonly #enclosing = beginCall();
-  readonly #progress = { committed: false, answered: false };
+  readonly #progress: Progress = {
+    committed: false,
+    answered: false,
+    absorb: (answer, call) =>
+      runInside(call, () =>
+        this.#attempt(call, () => (isObservable(answer) ? answer : of(answer))),
+      ),
+  };
   readonly #scope = new CancelScope(this.#enclosing.cancellation);
   /** The attempt whose items the subscriber gets: of several at once, the first to bring one. */
   #owner: Attempt | undefined;
   #completed: Attempt | undefined;
   #over = false;
+  readonly #live = new Set<Attempt>();
 
   constructor(
     private readonly pipeline: CompiledPipeline,
@@ -34,13 +52,13 @@ class Subscription {
     private readonly subscriber: Subscriber<unknown>,
   ) {}
 
-  start(): void {
+  start(target?: CallTarget): void {
     const call = this.#enclosing.within(this.#scope).following(this.#progress);
-    const work = (inner: CallContext): Promise<unknown> => this.#attempt(inner);
+    const work = (): Promise<unknown> => this.#attempt(enclosingCall() as CallContext, this.open);
     // Before the source is subscribed to: one that never pauses can be left too.
     this.subscriber.add(() => this.#leave());
     new Promise((resolve) => {
-      resolve(this.pipeline.run(work, undefined, undefined, call));
+      resolve(this.pipeline.run(work, target?.self, target?.args, call));
     }).then(
       (value) => this.#end(() => this.#succeed(value)),
       (error: unknown) => this.#end(() => this.subscriber.error(error)),
@@ -64,35 +82,36 @@ class Subscription {
     settle();
   }
 
-  /** The value of an attempt that completed has been emitted; any other is a fallback's. */
+  /** The value of an attempt that completed has been emitted; any other is a policy's own. */
   #succeed(value: unknown): void {
-    if (this.#completed !== undefined && Object.is(this.#completed.result, value)) {
-      this.subscriber.complete();
-      return;
-    }
-    if (isObservable(value)) {
-      this.subscriber.add(value.subscribe(this.subscriber));
-      return;
-    }
-    this.subscriber.next(value);
+    const emitted = this.#completed !== undefined && Object.is(this.#completed.result, value);
+    if (!emitted) this.subscriber.next(value);
     this.subscriber.complete();
   }
 
   /** Settles as the source does; its value is the last item, for predicates on results. */
-  #attempt(call: CallContext): Promise<unknown> {
+  #attempt(call: CallContext, open: Opening): Promise<unknown> {
+    if (this.#owner?.live === true) return Promise.reject(overtaken());
     this.#completed = undefined;
     return new Promise((resolve, reject) => {
       const succeed = (): void => {
         this.#completed = attempt;
         resolve(attempt.result);
       };
-      const attempt: Attempt = { live: true, result: undefined, suffice: () => stop(succeed) };
-      const source = from(this.open(call) as Observable<unknown>);
+      const attempt: Attempt = {
+        live: true,
+        result: undefined,
+        suffice: () => stop(succeed),
+        abandon: (reason) => stop(() => reject(reason)),
+      };
+      const source = from(open(call) as Observable<unknown>);
+      this.#live.add(attempt);
       const left = new Subject<void>();
       const leaves: (() => void)[] = [];
       const finish = (settle: () => void): void => {
         if (!attempt.live) return;
         attempt.live = false;
+        this.#live.delete(attempt);
         for (const leave of leaves) leave();
         settle();
       };
@@ -101,14 +120,13 @@ class Subscription {
         finish(settle);
         left.next();
       };
-      const abandon = (reason: unknown): void => stop(() => reject(reason));
-      const leave = call.cancellation?.onAbort(abandon);
+      const leave = call.cancellation?.onAbort(attempt.abandon);
       if (leave) leaves.push(leave);
       if (!attempt.live) return;
       source.pipe(takeUntil(left)).subscribe({
         next: (item) => {
-          if (this.#takes(attempt, item)) this.subscriber.next(item);
-          else abandon(new AbortError('Another attempt has answered'));
+          this.#take(attempt, item);
+          this.subscriber.next(item);
         },
         error: (error: unknown) => finish(() => reject(error)),
         complete: () => finish(succeed),
@@ -116,15 +134,18 @@ class Subscription {
     });
   }
 
-  #takes(attempt: Attempt, item: unknown): boolean {
-    if (this.#owner !== attempt && this.#owner?.live === true) return false;
-    this.#owner = attempt;
-    this.#progress.answered = true;
+  /** The first attempt to bring an item has the subscriber; the others that are under way give way. */
+  #take(attempt: Attempt, item: unknown): void {
     // A promise among the items is the subscriber's: to settle with it would be to wait for it.
     attempt.result = isThenable(item) ? undefined : item;
-    return true;
+    if (this.#owner === attempt) return;
+    this.#owner = attempt;
+    this.#progress.answered = true;
+    for (const other of [...this.#live]) if (other !== attempt) other.abandon(overtaken());
   }
 }
+
+const overtaken = (): AbortError => new AbortError('Another attempt has answered');
 
 interface Attempt {
   live: boolean;
@@ -132,4 +153,6 @@ interface Attempt {
   result: unknown;
   /** Settles it as a success with the items that have come. */
   suffice(): void;
+  /** Leaves its source and fails it. */
+  readonly abandon: (reason: unknown) => void;
 }

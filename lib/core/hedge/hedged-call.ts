@@ -69,7 +69,9 @@ export class HedgedCall {
   #onFailure(failed: Try, error: unknown): void {
     this.#running.delete(failed);
     if (this.#answered) return this.target.call.lingering?.ends();
-    failed.scope.close();
+    // A try that gave way to another one's first item leaves work that has to be told.
+    if (isAbortError(error)) failed.scope.abort(error);
+    else failed.scope.close();
     if (this.#running.size > 0) return;
     if (!this.#givenUp(error) && this.#mayStart()) {
       this.#start();

@@ -50,7 +50,7 @@ export class ClientThrottlePolicy extends Policy {
  * are made as it accepts; the others are rejected here, with the probability
  * `max(0, (requests - multiplier x accepts) / (requests + 1))` over the latest `window`. Unlike an open
  * circuit it never shuts off what still works. It keeps the kind of the function's result. With the defaults,
- * after a complete outage all calls are through again in a little over two windows.
+ * after a complete outage all calls are through again in about a window and a half.
  *
  * @see "Client-Side Throttling" in "Site Reliability Engineering" (Beyer et al., O'Reilly 2016), chapter 21,
  *   https://sre.google/sre-book/handling-overload/

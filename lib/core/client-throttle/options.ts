@@ -13,7 +13,7 @@ export interface ClientThrottleOptions {
   minimumCalls?: number | undefined;
   /**
    * The largest share of calls to hold back, 0..1. The rest keeps asking a dependency that accepts nothing,
-   * so that its recovery is seen. Default 0.95.
+   * so that its recovery is seen: the more, the sooner. Default 0.8, as in Envoy's admission control.
    */
   maxRejectionRate?: number | undefined;
   /**
@@ -46,7 +46,7 @@ export const clientThrottleSchema: Schema<ResolvedClientThrottleOptions> = {
   multiplier: { rule: number({ min: 1 }), default: 2 },
   window: { rule: duration(100), default: 120_000 },
   minimumCalls: { rule: integer(1), default: 10 },
-  maxRejectionRate: { rule: number({ min: 0, max: 1 }), default: 0.95 },
+  maxRejectionRate: { rule: number({ min: 0, max: 1 }), default: 0.8 },
   rejectedBy: { rule: errorFilter(), default: undefined },
   name: { rule: text(), default: undefined },
   timings: timingsField,

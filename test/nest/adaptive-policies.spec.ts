@@ -4,6 +4,7 @@ import {
   AdaptiveLimit,
   BulkheadRejectedError,
   ClientThrottle,
+  ResilienceEvents,
   ResilienceInspector,
   ResilienceModule,
   type ResilienceModuleOptions,
@@ -97,6 +98,23 @@ describe('an adaptive limit and a client throttle', () => {
       'bulkhead',
       'adaptiveLimit',
       'timeLimit',
+    ]);
+    await module.close();
+  });
+
+  it('tell that they rejected', async () => {
+    const { lab, module, service } = await start();
+    const seen: unknown[] = [];
+    module.get(ResilienceEvents).subscribe(({ type, policy }) => seen.push([type, policy]));
+    void service.search();
+    await service.search().catch(() => undefined);
+    lab.random = 0.9;
+    thrownBy(() => service.stock());
+    lab.random = 0;
+    thrownBy(() => service.stock());
+    expect(seen).toEqual([
+      ['adaptive-limit.rejected', 'adaptiveLimit:search'],
+      ['throttle.rejected', 'clientThrottle:stock'],
     ]);
     await module.close();
   });

@@ -17,7 +17,7 @@ interface FleetProgram {
   tableOf(results: Record<string, Result>): string;
 }
 
-jest.setTimeout(60_000);
+jest.setTimeout(240_000);
 const path = join(root, 'docs/programs/fleet.mjs');
 const page = textOf('docs/simulation.md');
 let program: FleetProgram;

@@ -59,15 +59,19 @@ async function send(path: string, { method = 'GET', step = 0 } = {}): Promise<An
       body: await response.json(),
     }),
   );
-  let settled = false;
-  const settle = (): void => void (settled = true);
-  answer.then(settle, settle);
-  for (const givesUpAt = performance.now() + PATIENCE; !settled;) {
+  const isDone = whenSettled(answer);
+  for (const givesUpAt = performance.now() + PATIENCE; !isDone(); ) {
     if (performance.now() > givesUpAt) throw new Error(`No answer to ${path}`);
     await clock.advance(step);
     await nextTurn();
   }
   return answer;
+}
+function whenSettled(promise: Promise<unknown>): () => boolean {
+  let settled = false;
+  const settle = (): void => void (settled = true);
+  promise.then(settle, settle);
+  return () => settled;
 }
 const turn = (mode: Mode): Promise<Answer> => send(`/mode/${mode}`, { method: 'POST' });
 const breaker = (): CircuitBreaker => gateway.get(getCircuitBreakerToken('prices'));

@@ -1,4 +1,4 @@
-import { suggest } from '../core/validation.js';
+import { show, suggest } from '../core/validation.js';
 
 const GROUP_TITLES: Readonly<Record<string, string>> = {
   circuitBreakers: 'circuit breaker',
@@ -37,6 +37,14 @@ export function missingMethod(place: string, method: string): string {
 
 export function fallbackToItself(place: string): string {
   return `${place}: @Fallback() names the method that it stands on; name another that answers for it`;
+}
+
+export function notAKey(place: string, key: unknown): string {
+  return `${place}: key must be a function, got ${show(key)}`;
+}
+
+export function keyOfOneBreaker(place: string): string {
+  return `${place}: a key needs the name or the options of a circuit breaker; one made by hand is one for all keys`;
 }
 
 export const SECOND_ROOT =

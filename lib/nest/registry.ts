@@ -12,7 +12,7 @@ import { RetryPolicy } from '../core/retry/retry.js';
 import { Lifetime, type Runtime, type RuntimeOptions, runtimeWith } from '../core/runtime.js';
 import { Issues } from '../core/validation.js';
 import { ConfiguredNames } from './configured-names.js';
-import { defaultsUsed, unknownName } from './messages.js';
+import { defaultsUsed, keyOfOneBreaker, notAKey, unknownName } from './messages.js';
 import {
   type DefaultOptions,
   NAMED_GROUPS,
@@ -179,13 +179,13 @@ export class ResilienceRegistry {
   }
 
   #resolveOne(spec: PolicySpec, place: string, at: number): Policy {
+    if ('key' in spec && spec.key !== undefined) return this.#keyed(spec.given, spec.key, place);
     if (spec.given instanceof Policy) return this.#keep(spec.given, spec.given);
     if (spec.part === 'policy') {
       return typeof spec.given === 'string'
         ? this.named('policies', spec.given, place)
         : this.#composite(spec.given, place);
     }
-    if ('key' in spec && spec.key !== undefined) return this.#keyed(spec.given, spec.key, place);
     const { group } = PARTS[spec.part];
     if (typeof spec.given === 'string' && group !== undefined) {
       const policy = this.named(group, spec.given, place);
@@ -199,6 +199,8 @@ export class ResilienceRegistry {
   }
 
   #keyed(given: unknown, key: BreakerKeyFunction, place: string): Policy {
+    if (typeof key !== 'function') throw new ResilienceConfigError([notAKey(place, key)]);
+    if (given instanceof Policy) throw new ResilienceConfigError([keyOfOneBreaker(place)]);
     const family =
       typeof given === 'string'
         ? this.keyedBreakers(given, place)

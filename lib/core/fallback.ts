@@ -128,9 +128,20 @@ export class FallbackPolicy extends Policy implements Layer {
 
 /** Says what came before, where `error` does not say already why it came, and would not go in a circle. */
 function giveCause(error: unknown, cause: unknown): void {
-  if (!(error instanceof Error) || 'cause' in error || !Object.isExtensible(error)) return;
-  for (let at = cause; at instanceof Error; at = at.cause) if (at === error) return;
-  Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true });
+  try {
+    if (!(error instanceof Error) || 'cause' in error || !Object.isExtensible(error)) return;
+    if (leadsTo(error, cause)) return;
+    Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true });
+  } catch {
+    // A hostile Proxy or getter: the error stays as it is.
+  }
+}
+
+/** Whether `error` is among the causes of `from`, which may go in a circle of their own. */
+function leadsTo(error: Error, from: unknown): boolean {
+  const seen = new Set<unknown>();
+  for (let at = from; at instanceof Error && !seen.has(at); at = at.cause) seen.add(at);
+  return seen.has(error);
 }
 
 /**

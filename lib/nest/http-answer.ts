@@ -42,13 +42,21 @@ export function httpAnswerTo(error: unknown, depth = 0): HttpAnswer {
 /** An exhausted retry answers as its cause would have. */
 function answerOfCause(cause: unknown, depth: number): HttpAnswer {
   if (isResilienceError(cause)) return httpAnswerTo(cause, depth + 1);
-  if (!(cause instanceof HttpException)) return unavailable();
+  if (!isHttpException(cause)) return unavailable();
   const response = cause.getResponse();
   const status = cause.getStatus();
   return {
     status,
     body: typeof response === 'string' ? { statusCode: status, message: response } : response,
   };
+}
+
+function isHttpException(cause: unknown): cause is HttpException {
+  try {
+    return cause instanceof HttpException;
+  } catch {
+    return false; // a hostile Proxy
+  }
 }
 
 function unavailable(retryAfterMs?: number): HttpAnswer {

@@ -105,7 +105,7 @@ const consoleLogger: Logger = {
 export const defaultRuntime: Runtime = Object.freeze({
   clock: systemClock,
   random: () => Math.random(),
-  logger: consoleLogger,
+  logger: unfailing(consoleLogger),
 });
 
 /** A log that fails must not become the outcome of a call. */

@@ -14,6 +14,22 @@ export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
 /** Why a retry gave up. */
 export type RetryExhaustedReason = 'attempts' | 'duration' | 'budget' | 'deadline';
 
+const LINE_BREAKERS = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
+let last = { text: '', line: '' };
+
+/**
+ * A text for a message: names may hold keys from outside, which must not forge lines of a log. The last
+ * one is remembered, since a rejecting breaker asks for its own name again and again.
+ */
+export function oneLine(text: string): string {
+  if (text === last.text) return last.line;
+  const line = text.replace(LINE_BREAKERS, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+  last = { text, line };
+  return line;
+}
+
 /** What every error of this library extends. `code` tells the classes apart across copies. */
 export abstract class ResilienceError extends Error {
   declare readonly code: string;
@@ -58,9 +74,10 @@ export interface CircuitRejection {
 }
 
 function circuitMessage(name: string, state: CircuitState, remaining?: number): string {
-  if (state === CircuitState.CLOSED) return `Circuit breaker "${name}" is closed and ramping up`;
+  if (state === CircuitState.CLOSED)
+    return `Circuit breaker "${oneLine(name)}" is closed and ramping up`;
   const when = remaining === undefined ? '' : `; try again in ${String(Math.ceil(remaining))} ms`;
-  return `Circuit breaker "${name}" is ${state}${when}`;
+  return `Circuit breaker "${oneLine(name)}" is ${state}${when}`;
 }
 
 /** Every attempt failed, or none more was allowed. `cause` is the last error. */
@@ -100,7 +117,7 @@ export class BulkheadRejectedError extends RejectedError {
   declare readonly code: 'BULKHEAD_FULL';
 
   constructor(readonly bulkheadName: string) {
-    super(`Bulkhead "${bulkheadName}" is full`);
+    super(`Bulkhead "${oneLine(bulkheadName)}" is full`);
   }
 }
 
@@ -114,7 +131,9 @@ export class RateLimitedError extends RejectedError {
     readonly limiterName: string,
     { retryAfter }: { retryAfter: number },
   ) {
-    super(`Rate limit "${limiterName}" reached; try again in ${String(Math.ceil(retryAfter))} ms`);
+    super(
+      `Rate limit "${oneLine(limiterName)}" reached; try again in ${String(Math.ceil(retryAfter))} ms`,
+    );
     this.retryAfter = retryAfter;
   }
 }
@@ -124,7 +143,7 @@ export class ThrottledError extends RejectedError {
   declare readonly code: 'THROTTLED';
 
   constructor(readonly throttleName: string) {
-    super(`Client throttle "${throttleName}" holds calls back: too few are accepted`);
+    super(`Client throttle "${oneLine(throttleName)}" holds calls back: too few are accepted`);
   }
 }
 
@@ -132,8 +151,12 @@ export class ThrottledError extends RejectedError {
 export class ResilienceConfigError extends ResilienceError {
   declare readonly code: 'INVALID_CONFIG';
 
-  constructor(readonly issues: readonly string[]) {
-    super(`Invalid resilience configuration:\n${issues.map((issue) => `  - ${issue}`).join('\n')}`);
+  readonly issues: readonly string[];
+
+  constructor(issues: readonly string[]) {
+    const lines = issues.map(oneLine);
+    super(`Invalid resilience configuration:\n${lines.map((line) => `  - ${line}`).join('\n')}`);
+    this.issues = lines;
   }
 }
 

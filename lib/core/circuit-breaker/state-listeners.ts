@@ -1,3 +1,4 @@
+import { oneLine } from '../errors.js';
 import { type Logger, tell } from '../runtime.js';
 import type { CircuitStateChange, CircuitStateListener } from './options.js';
 
@@ -33,7 +34,7 @@ export class StateListeners {
   }
 
   #call(listener: CircuitStateListener, change: CircuitStateChange): void {
-    const message = `Circuit breaker "${change.breakerName}": a state listener threw; the change stands`;
+    const message = `Circuit breaker "${oneLine(change.breakerName)}": a state listener threw; the change stands`;
     tell(
       () => listener(change),
       (thrown) => this.logger.error(message, thrown),

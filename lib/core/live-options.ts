@@ -11,9 +11,8 @@ export function givenOptions<T extends object>(
   options: object | undefined,
   inForce: T,
 ): Partial<T> {
-  const isGiven = (key: string): boolean =>
-    options !== undefined && Object.hasOwn(options, key) && options[key as never] !== undefined;
-  const given = Object.entries(inForce).filter(([key]) => isGiven(key));
+  const own = new Map<string, unknown>(Object.entries(options ?? {}));
+  const given = Object.entries(inForce).filter(([key]) => own.get(key) !== undefined);
   return Object.fromEntries(given) as Partial<T>;
 }
 

@@ -165,7 +165,7 @@ describe('one object of options for several policies', () => {
     const lab = new Lab();
     const circuitBreakers = deepFreeze({ bank: { failureThreshold: 1 } });
     const options = Object.freeze({ circuitBreakers, runtime: lab.runtime });
-    const registries = [];
+    const registries: CircuitBreakerRegistry[] = [];
     for (const imports of [
       [ResilienceModule.forRoot(options)],
       [ResilienceModule.forRoot(options)],
@@ -188,7 +188,7 @@ function deepFreeze<T>(value: T): T {
 /** A copy to compare with. */
 function structure(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(structure);
+  if (Array.isArray(value)) return (value as unknown[]).map(structure);
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, structure(each)]));
 }
 
@@ -197,7 +197,7 @@ const NESTED = { size: 7, minimumCalls: 7, factor: 7, max: 7, duration: 7, from:
 
 function scribbleOn(options: Options, scribble: Options): void {
   for (const value of Object.values(options)) {
-    if (Array.isArray(value)) value.push('ESCRIBBLE');
+    if (Array.isArray(value)) (value as unknown[]).push('ESCRIBBLE');
     else if (typeof value === 'object' && value !== null) Object.assign(value, NESTED);
   }
   Object.assign(options, scribble);

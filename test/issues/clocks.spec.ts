@@ -1,0 +1,107 @@
+import 'reflect-metadata';
+import { jest } from '@jest/globals';
+import {
+  CircuitBreaker,
+  CircuitBreakerRegistry,
+  CircuitProtected,
+  RateLimit,
+  ResilienceModule,
+  Retry,
+  TimeLimit,
+} from 'nestjs-bulwark';
+import { Lab, down, play, settled } from '../support/lab.js';
+import { closeAll, start } from '../nest/support/applications.js';
+
+afterEach(closeAll);
+afterEach(() => void jest.restoreAllMocks());
+
+const HOUR = 3_600_000;
+let log: string[];
+
+class Ledger {
+  @TimeLimit('10s')
+  hang(): Promise<void> {
+    return new Promise(() => undefined);
+  }
+
+  @RateLimit({ limit: 1, interval: '10s', maxWait: '10s' })
+  async turn(): Promise<void> {
+    log.push('turn');
+  }
+
+  @Retry({ baseDelay: '10s', jitter: 0, maxAttempts: 2 })
+  async fail(): Promise<void> {
+    log.push('attempt');
+    throw down;
+  }
+}
+
+describe('a wall clock that steps', () => {
+  it.each([
+    ['an hour forward', HOUR],
+    ['an hour back', -HOUR],
+  ])('%s ends waits early or stretches them', async (_step, by) => {
+    const lab = new Lab();
+    log = [];
+    const application = await start({
+      imports: [ResilienceModule.forRoot({ runtime: lab.runtime })],
+      providers: [Ledger],
+    });
+    const ledger = application.get(Ledger);
+    await ledger.turn();
+    const answers = Promise.all([ledger.hang(), ledger.turn(), ledger.fail()].map(settled));
+    await lab.clock.advance(9999);
+    lab.clock.stepWallTime(by);
+    expect(log).toEqual(['turn', 'attempt']);
+    await lab.clock.advance(1);
+    expect(log).toEqual(['turn', 'attempt', 'turn', 'attempt']);
+    const [hung] = await answers;
+    expect(hung).toMatchObject({ error: { code: 'TIMEOUT' } });
+  });
+
+  it.each([HOUR, -HOUR])('by %d ms moves the recovery of an open circuit', async (by) => {
+    const lab = new Lab();
+    const real = Date.now();
+    const breaker = new CircuitBreaker('bank', { failureThreshold: 1, recoveryTimeout: '30m' });
+    await play(breaker, 'f', lab);
+    jest.spyOn(Date, 'now').mockReturnValue(real + by);
+    expect(await play(breaker, 's', lab)).toBe('x');
+    expect(breaker.remainingTimeout).toBeGreaterThan(HOUR / 2 - 60_000);
+    expect(breaker.remainingTimeout).toBeLessThanOrEqual(HOUR / 2);
+  });
+});
+
+describe('a time window', () => {
+  class Shop {
+    @CircuitProtected('stock')
+    async order(error?: Error): Promise<void> {
+      if (error) throw error;
+    }
+  }
+
+  it.each([
+    ['exactly as long as it', 20_000],
+    ['twice as long', 40_000],
+    ['of three days', 72 * HOUR],
+  ])('opens for old failures after an idle time %s', async (_idle, idle) => {
+    const lab = new Lab();
+    const window = { type: 'time', duration: '20s', minimumCalls: 5, failureRate: 0.5 } as const;
+    const application = await start({
+      imports: [
+        ResilienceModule.forRoot({ circuitBreakers: { stock: { window } }, runtime: lab.runtime }),
+      ],
+      providers: [Shop],
+    });
+    const shop = application.get(Shop);
+    const breaker = application.get(CircuitBreakerRegistry).get('stock');
+    const failing = async (times: number): Promise<void> => {
+      for (let call = 0; call < times; call++) await settled(shop.order(down));
+    };
+    await failing(4);
+    lab.clock.jump(idle);
+    await failing(4);
+    expect(breaker.state).toBe('closed');
+    await failing(1);
+    expect(breaker.state).toBe('open');
+  });
+});

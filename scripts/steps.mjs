@@ -114,7 +114,11 @@ export function samples() {
 /** Compiles sample/<name>/src to sample/<name>/dist; needs the built library. */
 export async function ensureSampleBuilt(name) {
   linkLibrary();
-  const folder = `sample/${name}`;
+  await ensureProgramBuilt(`sample/${name}`);
+}
+
+/** Compiles <folder>/src to <folder>/dist; needs the built library. */
+export async function ensureProgramBuilt(folder) {
   const output = `${folder}/dist`;
   const sources = [`${folder}/src`, `${folder}/tsconfig.json`, `${folder}/package.json`, 'dist'];
   if (isFresh(output, sources)) return;

@@ -2,28 +2,28 @@
  * Checks the package as a consumer gets it: packed, unpacked into projects that hold nothing but
  * what each entry says it needs, and loaded there in both module formats.
  */
-import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import {
+  check,
+  dependencies,
+  makeConsumer,
+  makeFolder,
+  manifest,
+  nest11,
+  node,
+  pack,
+  subpaths,
+  summarize,
+  tool,
+} from './packed.mjs';
 import { ensureBuilt, ensureInstalled, root } from './steps.mjs';
 
 await ensureInstalled();
-await ensureInstalled(join(root, 'test/nest11'));
+await ensureInstalled(nest11);
 await ensureBuilt();
 const { default: ts } = await import('typescript');
 
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const subpaths = Object.keys(manifest.exports).filter((subpath) => !subpath.endsWith('.json'));
-const dependencies = Object.keys(manifest.dependencies);
 const peers = Object.keys(manifest.peerDependencies).filter(
   (name) => !manifest.peerDependenciesMeta?.[name]?.optional,
 );
@@ -32,43 +32,7 @@ const needs = { './core': [] };
 const neededBy = (subpath) => needs[subpath] ?? peers;
 const specifierOf = (subpath) => manifest.name + subpath.slice(1);
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), 'package-check-')));
-const failures = [];
-let passed = 0;
-
-function check(title, action) {
-  try {
-    action();
-    passed++;
-    console.log(`  ok      ${title}`);
-  } catch (error) {
-    failures.push(title);
-    console.log(`  FAILED  ${title}\n${[error.stdout, error.stderr ?? error].join('\n')}`);
-  }
-}
-
-function node(cwd, ...args) {
-  return execFileSync(process.execPath, args, { cwd, encoding: 'utf8', stdio: 'pipe' });
-}
-
-function tool(path, ...args) {
-  return node(root, join(root, 'node_modules', path), ...args);
-}
-
-/** A project with the packed library, its dependencies and these packages, and nothing else. */
-function consumer(name, tarball, packages, source = root) {
-  const modules = join(folder, name, 'node_modules');
-  const library = join(modules, manifest.name);
-  mkdirSync(library, { recursive: true });
-  const unpack = ['-xzf', relative(folder, tarball), '-C', relative(folder, library)];
-  execFileSync('tar', [...unpack, '--strip-components=1'], { cwd: folder });
-  for (const wanted of [...dependencies, ...packages]) {
-    const place = [source, root].map((home) => join(home, 'node_modules', wanted)).find(existsSync);
-    mkdirSync(dirname(join(modules, wanted)), { recursive: true });
-    symlinkSync(place, join(modules, wanted), 'junction');
-  }
-  return join(folder, name);
-}
+const folder = makeFolder();
 
 /** Every package reachable from a built file, with the file that names it. */
 function packagesReachedFrom(entry, extension, seen = new Map([[entry, []]])) {
@@ -136,30 +100,19 @@ function checkEntry(subpath, newest, oldest) {
 }
 
 try {
-  const npm = process.env.npm_execpath;
-  const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
-  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] };
-  const report = npm
-    ? execFileSync(process.execPath, [npm, ...pack], options)
-    : execFileSync('npm', pack, { ...options, shell: process.platform === 'win32' });
-  const tarball = join(folder, JSON.parse(report)[0].filename);
+  const tarball = pack(folder);
 
-  check('publint --strict', () => tool('publint/src/cli.js', tarball, '--strict'));
-  check('attw', () => tool('@arethetypeswrong/cli/dist/index.js', tarball, '--no-color'));
+  check('publint --strict', () => tool(root, 'publint/src/cli.js', tarball, '--strict'));
+  check('attw', () => tool(root, '@arethetypeswrong/cli/dist/index.js', tarball, '--no-color'));
   for (const subpath of subpaths) {
     const name = subpath === '.' ? 'root' : subpath.slice(2);
-    const newest = consumer(name, tarball, neededBy(subpath));
-    const oldest = consumer(
-      `${name}-nest11`,
-      tarball,
-      neededBy(subpath),
-      join(root, 'test/nest11'),
-    );
+    const needed = neededBy(subpath);
+    const newest = makeConsumer(join(folder, name), tarball, needed);
+    const oldest = makeConsumer(join(folder, `${name}-nest11`), tarball, needed, nest11);
     checkEntry(subpath, newest, oldest);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
-console.log(`${passed} package checks passed, ${failures.length} failed`);
-process.exitCode = failures.length > 0 ? 1 : 0;
+summarize();

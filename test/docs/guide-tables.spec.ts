@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   CircuitBreaker,
+  type ResilienceEventDetails,
+  type ResilienceEventType,
   RetryBudget,
   RetryConfig,
   adaptiveLimit,
@@ -13,6 +16,7 @@ import {
   rateLimit,
   timeLimit,
 } from 'nestjs-bulwark';
+import { LIVE_GROUPS, LIVE_PARTS } from '../../lib/nest/live-changes.js';
 import { root, tableBelow, textOf } from './markdown.js';
 
 /** The tables of docs/guide/ say what the code does. */
@@ -131,6 +135,57 @@ if (common.length > 0) {
     expect(listed.map(([name]) => nameIn(name)).sort()).toEqual(common.sort());
   });
 }
+
+type Told = { readonly [T in ResilienceEventType]: Record<keyof ResilienceEventDetails[T], true> };
+
+it('lists every event with what it tells', () => {
+  const known: Told = {
+    'breaker.opened': { from: true, error: true, opening: true },
+    'breaker.half-opened': { from: true },
+    'breaker.closed': { from: true },
+    'breaker.isolated': { from: true },
+    'breaker.disabled': { from: true },
+    'breaker.rejected': { state: true },
+    'breaker.spared': { state: true },
+    'retry.scheduled': { attempt: true, error: true, delay: true },
+    'retry.recovered': { attempts: true },
+    'retry.exhausted': { attempts: true, error: true, reason: true },
+    'time-limit.exceeded': { limit: true },
+    'time-limit.spared': { limit: true },
+    'bulkhead.rejected': { reason: true },
+    'bulkhead.spared': { reason: true },
+    'rate-limit.rejected': { retryAfter: true },
+    'rate-limit.spared': { retryAfter: true },
+    'adaptive-limit.rejected': { limit: true },
+    'throttle.rejected': { rejectionRate: true },
+    'fallback.served': { error: true },
+    'fallback.failed': { error: true, cause: true },
+    'hedge.started': { hedge: true },
+    'hedge.won': { hedge: true },
+  };
+  const listed = tableBelow(guide('events.md'), 'Every event').map(([type, details = '']) => [
+    nameIn(type),
+    [...details.matchAll(/`([^`]+)`/g)].map(([, name]) => name).sort(),
+  ]);
+  const told = Object.entries(known).map(([type, details]) => [type, Object.keys(details).sort()]);
+  expect(listed).toEqual(told);
+});
+
+it('lists every rule of the start-up report', () => {
+  const source = readFileSync(join(root, 'lib/nest/inspector/rules.ts'), 'utf8');
+  const rules = [...source.matchAll(/^ {2}'([a-z-]+)': \(/gm)].map(([, rule]) => rule);
+  const listed = tableBelow(guide('inspector.md'), 'Rules').map(([rule]) => nameIn(rule));
+  expect(rules.length).toBeGreaterThan(5);
+  expect(listed).toEqual(rules);
+});
+
+it.each([
+  ['Several at once', LIVE_GROUPS],
+  ['Parts of a named policy', LIVE_PARTS],
+])('lists everything that can change: %s', (heading, names) => {
+  const listed = tableBelow(guide('live-configuration.md'), heading).map(([name]) => nameIn(name));
+  expect(listed).toEqual(names);
+});
 
 interface OrderProgram {
   readonly columns: readonly string[];

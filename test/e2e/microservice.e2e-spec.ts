@@ -60,7 +60,7 @@ async function send(path: string, { method = 'GET', step = 0 } = {}): Promise<An
     }),
   );
   const isDone = whenSettled(answer);
-  for (const givesUpAt = performance.now() + PATIENCE; !isDone(); ) {
+  for (const givesUpAt = performance.now() + PATIENCE; !isDone();) {
     if (performance.now() > givesUpAt) throw new Error(`No answer to ${path}`);
     await clock.advance(step);
     await nextTurn();

@@ -23,7 +23,7 @@ let last = { text: '', line: '' };
  */
 export function oneLine(text: string): string {
   if (text === last.text) return last.line;
-  const line = text.replace(LINE_BREAKERS, (char) => {
+  const line = String(text).replace(LINE_BREAKERS, (char) => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
   last = { text, line };

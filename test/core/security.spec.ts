@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import {
+  BulkheadRejectedError,
   type CircuitBreakerOptions,
   CircuitBreaker,
   KeyedCircuitBreakers,
@@ -308,6 +309,12 @@ describe('a message', () => {
     expect(lab.logger.errors.map(({ message }) => message)).toEqual([
       expect.not.stringMatching(BREAKS),
     ]);
+  });
+
+  it('can be made without a name, as plain JavaScript may', () => {
+    expect(new BulkheadRejectedError(undefined as never).message).toBe(
+      'Bulkhead "undefined" is full',
+    );
   });
 
   it('about bad options is a line for each, whatever its keys and values', () => {

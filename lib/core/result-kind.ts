@@ -1,3 +1,4 @@
+import { AbortError } from './cancellation.js';
 import type { CompiledPipeline } from './compile.js';
 import type { CallContext, Work } from './context.js';
 
@@ -15,6 +16,12 @@ export interface CallTarget {
   readonly self: unknown;
   readonly args: readonly unknown[];
 }
+
+/**
+ * What the first call of a function ends with that turned out to return a stream: its calls are its
+ * subscriptions, so this one never was. An abort, which no policy counts or repeats.
+ */
+export class StreamShown extends AbortError {}
 
 /** Calls the protected function for its stream or iterator. */
 export type Opening = (call: CallContext) => unknown;

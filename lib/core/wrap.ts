@@ -1,8 +1,13 @@
 import { asyncIterableAdapter } from './async-iterable.js';
-import { AbortError } from './cancellation.js';
 import { type CompiledPipeline, isThenable } from './compile.js';
 import { type CallContext, type Work, beginCall } from './context.js';
-import { type ResultAdapter, type ResultKind, declaredKind, rememberKind } from './result-kind.js';
+import {
+  type ResultAdapter,
+  type ResultKind,
+  StreamShown,
+  declaredKind,
+  rememberKind,
+} from './result-kind.js';
 
 export interface WrapOptions {
   /** Kinds of result besides plain values and promises; default: async iterables. */
@@ -62,7 +67,7 @@ function callUnknown(
     if (answered) return value; // a layer waited first: the caller holds a promise already
     stream = { adapter, value };
     progress.committed = progress.answered = true; // whatever a filter says, this is not tried again
-    throw new AbortError('The call returned a stream; its subscriptions are the calls');
+    throw new StreamShown('The call returned a stream; its subscriptions are the calls');
   };
   const result = quietly(
     () => pipeline.run(probe, self, args, beginCall().following(progress)),

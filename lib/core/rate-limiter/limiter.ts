@@ -5,6 +5,7 @@ import { promised } from '../promised.js';
 import type { Clock, Runtime } from '../runtime.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedRateLimitOptions } from './options.js';
+import { StreamShown } from '../result-kind.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** What became of calls: started at once, started after a wait, turned away. */
@@ -65,10 +66,22 @@ export class Limiter implements Gate, WaitRules {
   }
 
   admit(): Pass | undefined {
-    if (this.#take()) return PERMITTED;
+    if (this.#take()) return this.#permitted;
     this.#reject();
     return this.#isShadow ? PERMITTED : undefined;
   }
+
+  /** Nothing is learnt from how a call ends, but that it never was one. */
+  readonly #permitted: Pass = {
+    ...PERMITTED,
+    onFailure: (error) => {
+      this.#permitted.fail(error);
+      throw error;
+    },
+    fail: (error) => {
+      if (error instanceof StreamShown) this.#bucket.giveBack();
+    },
+  };
 
   refusal(): Error {
     const { name, delay } = this;

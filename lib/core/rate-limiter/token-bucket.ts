@@ -47,6 +47,11 @@ export class TokenBucket {
     this.#fullAt = Math.max(this.#fullAt, now) + this.#perToken;
   }
 
+  /** Puts one back that was taken for nothing. */
+  giveBack(): void {
+    this.#fullAt -= this.#perToken;
+  }
+
   /** Below 0 by the tokens that were taken ahead. */
   tokensAt(now: number): number {
     return this.#burst - Math.max(0, this.#fullAt - now) / this.#perToken;

@@ -90,7 +90,7 @@ export class Invariants {
       const wanted = OUTCOMES[name as keyof typeof policies];
       return wanted.filter((outcome) => !calls[outcome]).map((outcome) => `${name}: ${outcome}`);
     });
-    return [...events, ...outcomes].map((what) => `seen no "${what}"`);
+    return [...events, ...outcomes];
   }
 
   expect(holds: boolean, otherwise: string): void {

@@ -15,6 +15,8 @@ import { Load } from './load.js';
 const ROUNDS = 5;
 /** What the heap may grow after the warm-up; a leak of 100 bytes a call would be several times as much. */
 const HEAP_ALLOWANCE = 3 * 2 ** 20;
+/** Seconds in which every outcome of every policy occurs, on a busy machine too. */
+const LONG = 60;
 
 interface Rest {
   readonly heap: number;
@@ -131,11 +133,15 @@ async function checkRecovery(): Promise<void> {
   await rest();
 }
 
-/** A run in which nothing broke would show nothing. */
+/** A run in which nothing broke would show nothing; one of a few seconds cannot meet everything. */
 function checkCoverage(): void {
-  for (const missing of invariants.unseen()) invariants.expect(false, missing);
-  for (const [mode, requests] of Object.entries(dependency.met)) {
-    invariants.expect(requests > 0, `no request met the dependency in the mode "${mode}"`);
+  const missed = Object.entries(dependency.met).filter(([, requests]) => requests === 0);
+  const unseen = [...invariants.unseen(), ...missed.map(([mode]) => `the mode "${mode}"`)];
+  invariants.expect(invariants.events.has('breaker.opened'), 'no circuit has opened');
+  if (seconds >= LONG) {
+    for (const what of unseen) invariants.expect(false, `not seen in the whole run: ${what}`);
+  } else if (unseen.length > 0) {
+    console.log(`  not seen in so short a run: ${unseen.join(', ')}`);
   }
 }
 

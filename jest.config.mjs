@@ -6,6 +6,7 @@ export default {
   roots: ['<rootDir>/lib', '<rootDir>/test'],
   testRegex: '\\.(e2e-)?spec\\.ts$',
   testEnvironment: 'node',
+  maxWorkers: '100%', // the default leaves one core of two idle
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Cancellation, CancelScope, cancellationOf, isAbortError } from './cancellation.js';
-import { isResilienceError } from './errors.js';
+import { CallerTimeoutError, isResilienceError } from './errors.js';
 import type { Clock } from './runtime.js';
 
 /** An instant on a clock after which nobody waits for the call. */
@@ -97,7 +97,7 @@ export class CallContext {
   /** The time-out behind an abort error: work that heeds its signal often rejects with one of its own. */
   timedOutWith(error: unknown): unknown {
     const reason = this.cancellation?.aborted === true ? this.cancellation.reason : undefined;
-    return isAbortError(error) && isResilienceError(reason, 'TIMEOUT') ? reason : undefined;
+    return isAbortError(error) && isTimeLimit(reason) ? reason : undefined;
   }
 
   /** Whether `error` is what the caller aborted this call with. A time limit's abort is a time-out. */
@@ -107,9 +107,14 @@ export class CallContext {
       cancellation !== undefined &&
       cancellation.aborted &&
       cancellation.reason === error &&
-      !isResilienceError(error, 'TIMEOUT')
+      !isTimeLimit(error)
     );
   }
+}
+
+/** A limit of ours, not one that the caller set for itself. */
+function isTimeLimit(reason: unknown): boolean {
+  return isResilienceError(reason, 'TIMEOUT') && !(reason instanceof CallerTimeoutError);
 }
 
 /** A call that nothing stops, in its first attempt. */

@@ -112,6 +112,12 @@ export class TimeoutError extends ResilienceError {
   }
 }
 
+/**
+ * A limit that the caller set for itself (a deadline header): an answer to the caller like any time-out,
+ * but to a breaker as much as an abort, or one impatient caller could open a circuit for all.
+ */
+export class CallerTimeoutError extends TimeoutError {}
+
 /** Every slot of the bulkhead, and its queue, was taken. */
 export class BulkheadRejectedError extends RejectedError {
   declare readonly code: 'BULKHEAD_FULL';

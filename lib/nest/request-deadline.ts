@@ -2,7 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { CancelScope } from '../core/cancellation.js';
 import { beginCall, runInside } from '../core/context.js';
-import { TimeoutError } from '../core/errors.js';
+import { CallerTimeoutError } from '../core/errors.js';
 import type { Runtime } from '../core/runtime.js';
 import type { ResolvedHttpOptions } from './module-schema.js';
 
@@ -21,7 +21,7 @@ export function requestDeadline(
   return Math.min(Number(value), maxDeadline);
 }
 
-/** The stream under a deadline: after `limit` ms what runs in it is aborted with a TimeoutError. */
+/** The stream under a deadline: after `limit` ms what runs in it is aborted with a TimeoutError, which breakers ignore. */
 export function withinDeadline<T>(
   limit: number,
   { clock, lifetime }: Runtime,
@@ -31,7 +31,7 @@ export function withinDeadline<T>(
     const enclosing = beginCall();
     const scope = new CancelScope(enclosing.cancellation);
     const call = enclosing.within(scope, { clock, at: clock.now() + limit });
-    const timer = clock.setTimeout(() => scope.abort(new TimeoutError(limit)), limit);
+    const timer = clock.setTimeout(() => scope.abort(new CallerTimeoutError(limit)), limit);
     const leave = lifetime?.onEnd(() => clock.clearTimeout(timer));
     const subscription = runInside(call, () => open().subscribe(subscriber));
     return () => {

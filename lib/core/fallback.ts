@@ -6,7 +6,16 @@ import {
   compileFilter,
   errorFilter,
 } from './error-filter.js';
-import { type Layer, Policy, type PolicySetting, type PolicySnapshot, type Run } from './policy.js';
+import { deliverTo } from './deliver.js';
+import {
+  type Deliver,
+  type Layer,
+  Policy,
+  type PolicySetting,
+  type PolicySnapshot,
+  type Receiver,
+  type Run,
+} from './policy.js';
 import { promised } from './promised.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { Issues, type Schema, callback, readOptions } from './validation.js';
@@ -77,10 +86,25 @@ export class FallbackPolicy extends Policy implements Layer {
 
   link(next: Run): Run {
     return (work, self, args, call) =>
-      promised(next, work, self, args, call).then(undefined, (error: unknown) => {
-        if (!this.#covers(error, call)) throw error;
-        return this.#serve(error, self, args ?? [call], call);
-      });
+      promised(next, work, self, args, call).then(undefined, (error: unknown) =>
+        this.answer(error, self, args, call),
+      );
+  }
+
+  deliver(next: Deliver): Deliver {
+    return (work, self, args, call, receiver) =>
+      next(work, self, args, call, new ReplacedFailure(this, self, args, call, receiver));
+  }
+
+  /** The handler's answer to an error that it covers; rejects with any other. */
+  async answer(
+    error: unknown,
+    self: unknown,
+    args: readonly unknown[] | undefined,
+    call: CallContext,
+  ): Promise<unknown> {
+    if (!this.#covers(error, call)) throw error;
+    return this.#serve(error, self, args ?? [call], call);
   }
 
   /** Nobody is there to be answered after an abort, nor can an answer begin twice. */
@@ -123,6 +147,25 @@ export class FallbackPolicy extends Policy implements Layer {
   snapshot(): FallbackSnapshot {
     const { id, kind, name, options } = this;
     return { id, kind, name, options, calls: { ...this.#calls } };
+  }
+}
+
+/** A call whose failure the fallback answers. */
+class ReplacedFailure implements Receiver {
+  constructor(
+    private readonly policy: FallbackPolicy,
+    private readonly self: unknown,
+    private readonly args: readonly unknown[] | undefined,
+    private readonly call: CallContext,
+    private readonly receiver: Receiver,
+  ) {}
+
+  succeed(value: unknown): void {
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    deliverTo(this.receiver, this.policy.answer(error, this.self, this.args, this.call));
   }
 }
 

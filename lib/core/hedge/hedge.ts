@@ -1,9 +1,9 @@
 import {
+  type Deliver,
   type Layer,
   Policy,
   type PolicySetting,
   type PolicySnapshot,
-  type Run,
 } from '../policy.js';
 import { type RetryBudget, requireBudget } from '../retry/retry-budget.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
@@ -49,11 +49,9 @@ export class HedgePolicy extends Policy implements Layer {
     return [this];
   }
 
-  link(next: Run): Run {
-    return (work, self, args, call) =>
-      new Promise((resolve, reject) => {
-        new HedgedCall(this, next, { work, self, args, call }, resolve, reject).begin();
-      });
+  deliver(next: Deliver): Deliver {
+    return (work, self, args, call, receiver) =>
+      new HedgedCall(this, next, { work, self, args, call }, receiver).begin();
   }
 
   snapshot(): HedgeSnapshot {

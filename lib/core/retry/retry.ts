@@ -1,10 +1,20 @@
-import { PLAIN, type Work, followsPlainCalls, plainCallBegins, plainCallEnds } from '../context.js';
+import {
+  type CallContext,
+  PLAIN,
+  type Work,
+  followsPlainCalls,
+  plainCallBegins,
+  plainCallEnds,
+} from '../context.js';
+import { deliverTo, promising } from '../deliver.js';
 import type { RetryExhaustedReason } from '../errors.js';
 import {
+  type Deliver,
   type Layer,
   Policy,
   type PolicySetting,
   type PolicySnapshot,
+  type Receiver,
   type Run,
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
@@ -106,16 +116,14 @@ export class RetryPolicy extends Policy implements Layer {
     return (work, self, args, call) => {
       const first = call.forAttempt(1);
       const { rules } = this;
-      rules.budget?.deposit();
-      this.attempts++;
-      const startedAt = rules.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+      const startedAt = this.#begin(rules);
       // Looked up before the work, which may be the first to ask for its context.
       const plain = first === PLAIN && !followsPlainCalls() && !rules.decision.readsValues;
       let counted = false;
       // The one closure that a successful call makes.
       const retries = (error: unknown): Promise<unknown> => {
         if (counted) plainCallEnds();
-        return this.#again(rules, next, { work, self, args, call: first }, startedAt, { error });
+        return this.again(rules, next, { work, self, args, call: first }, startedAt, { error });
       };
       let result: unknown;
       try {
@@ -132,24 +140,45 @@ export class RetryPolicy extends Policy implements Layer {
       if (!rules.decision.readsValues) return promise.then(this.#onFirst, retries);
       const target = { work, self, args, call: first };
       return promise.then(
-        (value) => this.#judgeFirst(rules, next, target, startedAt, value),
+        (value) =>
+          rules.decision.retriesValue(value)
+            ? this.again(rules, next, target, startedAt, { value })
+            : this.#onFirst(value),
         retries,
       );
     };
   }
 
-  #judgeFirst(
-    rules: RetryRules,
-    next: Run,
-    target: RetriedCall,
-    startedAt: number,
-    value: unknown,
-  ): unknown {
-    if (!rules.decision.retriesValue(value)) return this.#onFirst(value);
-    return this.#again(rules, next, target, startedAt, { value });
+  deliver(next: Deliver): Deliver {
+    const again = promising(next);
+    return (work, self, args, call, receiver) => {
+      const { rules } = this;
+      const startedAt = this.#begin(rules);
+      const first = call.forAttempt(1);
+      const attempt = new FirstAttempt(
+        this,
+        rules,
+        again,
+        work,
+        self,
+        args,
+        first,
+        startedAt,
+        receiver,
+      );
+      next(work, self, args, first, attempt);
+    };
   }
 
-  #again(
+  /** @returns when the call began, where that matters */
+  #begin({ budget, options }: RetryRules): number {
+    budget?.deposit();
+    this.attempts++;
+    return options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+  }
+
+  /** The call's further attempts, after one that `failed`. */
+  again(
     rules: RetryRules,
     next: Run,
     target: RetriedCall,
@@ -173,6 +202,40 @@ export class RetryPolicy extends Policy implements Layer {
   snapshot(): RetrySnapshot {
     const { id, kind, name, options, calls, attempts, waited } = this;
     return { id, kind, name, options, calls: { ...calls }, attempts, waited };
+  }
+}
+
+/** The first attempt of a call whose answer goes to a receiver. */
+class FirstAttempt implements Receiver, RetriedCall {
+  constructor(
+    private readonly policy: RetryPolicy,
+    private readonly rules: RetryRules,
+    private readonly next: Run,
+    readonly work: Work,
+    readonly self: unknown,
+    readonly args: readonly unknown[] | undefined,
+    readonly call: CallContext,
+    private readonly startedAt: number,
+    private readonly receiver: Receiver,
+  ) {}
+
+  succeed(value: unknown): void {
+    const { decision } = this.rules;
+    if (decision.readsValues && decision.retriesValue(value)) {
+      this.#again({ value });
+      return;
+    }
+    this.policy.calls.first_try++;
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    this.#again({ error });
+  }
+
+  #again(failed: FailedAttempt): void {
+    const { policy, rules, next, startedAt } = this;
+    deliverTo(this.receiver, policy.again(rules, next, this, startedAt, failed));
   }
 }
 

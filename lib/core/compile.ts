@@ -1,4 +1,5 @@
-import { type CallContext, PLAIN, invoke } from './context.js';
+import { BoundPass } from './bound-pass.js';
+import { type CallContext, PLAIN, beginsUnstored, invoke, unstoredCallEnds } from './context.js';
 import { PromisedAnswer, delivering, failLater, promising, rejectLater } from './deliver.js';
 import type {
   Deliver,
@@ -66,12 +67,12 @@ function linkOne(
   early: boolean,
 ): Linked {
   if ('watch' in stage) return { run: stage.watch(gated(gates, inner, refuse)) };
-  const { link, deliver } = stage;
-  if (deliver !== undefined && (early || link === undefined)) {
-    return { deliver: deliver.call(stage, gatedDelivery(gates, inner, refuse)) };
+  const prefersLink = stage.link !== undefined && (!early || stage.synchronous === true);
+  if (stage.deliver !== undefined && !prefersLink) {
+    return { deliver: stage.deliver(gatedDelivery(gates, inner, refuse)) };
   }
-  if (link === undefined) throw new TypeError('A layer must have link or deliver');
-  return { run: link.call(stage, gated(gates, inner, refuse)) };
+  if (stage.link === undefined) throw new TypeError('A layer must have link or deliver');
+  return { run: stage.link(gated(gates, inner, refuse)) };
 }
 
 /** How a gate at each place refuses: in front as the caller needs, inside a layer as that layer does. */
@@ -106,17 +107,20 @@ function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
   return (work, self, args, call) => {
     const pass = gate.admit(args);
     if (pass === undefined) return refuse(gate.refusal());
+    const unstored = beginsUnstored(call);
     let result: unknown;
     try {
       result = next(work, self, args, call);
     } catch (error) {
+      if (unstored) unstoredCallEnds();
       settleFailure(pass, call, error);
       throw error;
     }
     if (result instanceof Promise && call === PLAIN) {
-      return result.then(pass.onSuccess, pass.onFailure);
+      const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
+      return result.then(onSuccess, onFailure);
     }
-    return settleLater(pass, call, result);
+    return settleLater(pass, call, unstored, result);
   };
 }
 
@@ -159,15 +163,16 @@ class SettlingReceiver implements Receiver {
 }
 
 /** The less common endings: a synchronous value, a foreign thenable, a call that can be aborted. */
-function settleLater(pass: Pass, call: CallContext, result: unknown): unknown {
+function settleLater(pass: Pass, call: CallContext, unstored: boolean, result: unknown): unknown {
   if (!isThenable(result)) {
+    if (unstored) unstoredCallEnds();
     pass.succeed(result);
     return result;
   }
-  if (call.cancellation === undefined) {
-    return Promise.resolve(result).then(pass.onSuccess, pass.onFailure);
-  }
-  return Promise.resolve(result).then(pass.onSuccess, (error: unknown) => {
+  const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
+  const promise = Promise.resolve(result);
+  if (call.cancellation === undefined) return promise.then(onSuccess, onFailure);
+  return promise.then(onSuccess, (error: unknown) => {
     settleFailure(pass, call, error);
     throw error;
   });
@@ -218,18 +223,10 @@ class FusedGates implements Gate {
   }
 }
 
-class FusedPass implements Pass {
-  constructor(private readonly passes: readonly Pass[]) {}
-
-  readonly onSuccess = (value: unknown): unknown => {
-    this.succeed(value);
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.fail(error);
-    throw error;
-  };
+class FusedPass extends BoundPass {
+  constructor(private readonly passes: readonly Pass[]) {
+    super();
+  }
 
   succeed(value: unknown): void {
     for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).succeed(value);

@@ -1,3 +1,4 @@
+import { beginsUnstored, unstoredCallEnds } from './context.js';
 import type { Deliver, Receiver, Run } from './policy.js';
 import { promised } from './promised.js';
 
@@ -27,8 +28,19 @@ export function promising(next: Deliver): (...call: Parameters<Run>) => Promise<
 
 /** A step that gives a promise or a value, or throws, for a layer that receives. */
 export function delivering(next: Run): Deliver {
-  return (work, self, args, call, receiver) =>
-    deliverTo(receiver, promised(next, work, self, args, call));
+  return (work, self, args, call, receiver) => {
+    const unstored = beginsUnstored(call);
+    promised(next, work, self, args, call).then(
+      (value) => {
+        if (unstored) unstoredCallEnds();
+        receiver.succeed(value);
+      },
+      (error: unknown) => {
+        if (unstored) unstoredCallEnds();
+        receiver.fail(error);
+      },
+    );
+  };
 }
 
 /** Hands the outcome of `promise` to `receiver`. */

@@ -1,5 +1,5 @@
 import { isAbortError } from './cancellation.js';
-import type { CallContext } from './context.js';
+import { type CallContext, beginsUnstored, unstoredCallEnds } from './context.js';
 import {
   type CompiledFilter,
   type ErrorFilter,
@@ -16,7 +16,7 @@ import {
   type Receiver,
   type Run,
 } from './policy.js';
-import { promised } from './promised.js';
+import { endUnstored, promised } from './promised.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { Issues, type Schema, callback, readOptions } from './validation.js';
 import { type TimingsMode, timingsField } from './timings.js';
@@ -85,10 +85,16 @@ export class FallbackPolicy extends Policy implements Layer {
   }
 
   link(next: Run): Run {
-    return (work, self, args, call) =>
-      promised(next, work, self, args, call).then(undefined, (error: unknown) =>
-        this.answer(error, self, args, call),
+    return (work, self, args, call) => {
+      const unstored = beginsUnstored(call);
+      return promised(next, work, self, args, call).then(
+        unstored ? endUnstored : undefined,
+        (error: unknown) => {
+          if (unstored) unstoredCallEnds();
+          return this.answer(error, self, args, call);
+        },
       );
+    };
   }
 
   deliver(next: Deliver): Deliver {

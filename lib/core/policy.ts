@@ -51,12 +51,19 @@ export type Deliver = (
 /** How a gate turns a call away: a rejected promise, or a throw where the function is synchronous. */
 export type Refuse = (rejection: Error) => unknown;
 
+/** Both ends of an admitted call, bound: to be given to `.then` as they are. */
+export interface Settlers {
+  /** Settles with `value` and hands it on. */
+  readonly onSuccess: (value: unknown) => unknown;
+  /** Settles with `error` and throws it on. */
+  readonly onFailure: (error: unknown) => never;
+}
+
 /** What an admission hands out, to be settled exactly once. */
 export interface Pass {
-  /** Settles with `value` and hands it on: bound, to be given to `.then`. */
-  readonly onSuccess: (value: unknown) => unknown;
-  /** Settles with `error` and throws it on: bound, to be given to `.then`. */
-  readonly onFailure: (error: unknown) => never;
+  readonly settlers: Settlers;
+  /** For a call that is counted until then, because its context is not stored (`beginsUnstored`). */
+  readonly unstoredSettlers: Settlers;
   succeed(value: unknown): void;
   fail(error: unknown): void;
   /** The call told nothing: it was given up. */
@@ -177,7 +184,12 @@ export abstract class Policy {
     work: (call: CallContext) => T | PromiseLike<T>,
     options?: ExecuteOptions,
   ): Promise<Awaited<T>> {
-    return executeWith(this.compiled(), work, options) as Promise<Awaited<T>>;
+    const pipeline = this.#compiled ?? this.compiled();
+    const result =
+      options === undefined
+        ? executeWith(pipeline, work)
+        : executeUnder(pipeline, work, options.signal);
+    return result as Promise<Awaited<T>>;
   }
 
   /**
@@ -189,29 +201,21 @@ export abstract class Policy {
   }
 }
 
-function executeWith(
-  pipeline: CompiledPipeline,
-  work: Work,
-  options: ExecuteOptions | undefined,
-): Promise<unknown> {
-  const call = beginCall(options);
-  if (options?.signal !== undefined) {
-    return executeUntilAborted(pipeline, work, options.signal, call);
-  }
+function executeWith(pipeline: CompiledPipeline, work: Work): Promise<unknown> {
   try {
-    const result = pipeline.run(work, undefined, undefined, call);
+    const result = pipeline.run(work, undefined, undefined, beginCall());
     return result instanceof Promise ? result : Promise.resolve(result);
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
-// A function of its own: a closure in the one above would cost every call 56 bytes, signal or not.
-function executeUntilAborted(
+function executeUnder(
   pipeline: CompiledPipeline,
   work: Work,
-  signal: AbortSignal,
-  call: CallContext,
+  signal: AbortSignal | undefined,
 ): Promise<unknown> {
+  if (signal === undefined) return executeWith(pipeline, work);
+  const call = beginCall(signal);
   return releaseOnAbort(signal, call, () => pipeline.run(work, undefined, undefined, call));
 }

@@ -1,4 +1,4 @@
-import type { Lingering } from '../context.js';
+import { type Lingering, beginsUnstored } from '../context.js';
 import { deliverTo, promising } from '../deliver.js';
 import type { Deliver, Layer, Receiver, Run } from '../policy.js';
 import { promised } from '../promised.js';
@@ -14,8 +14,12 @@ export class SlotLayer implements Layer {
     const { slots } = this;
     const holding =
       (held: SharedPass): ((...call: Parameters<Run>) => Promise<unknown>) =>
-      (work, self, args, call) =>
-        promised(next, work, self, args, call).then(held.onSuccess, held.onFailure);
+      (work, self, args, call) => {
+        const { onSuccess, onFailure } = beginsUnstored(call)
+          ? held.unstoredSettlers
+          : held.settlers;
+        return promised(next, work, self, args, call).then(onSuccess, onFailure);
+      };
     const run = holding(slots);
     const spared = holding(slots.spared);
     return (work, self, args, call) =>

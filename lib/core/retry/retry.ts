@@ -1,11 +1,4 @@
-import {
-  type CallContext,
-  PLAIN,
-  type Work,
-  followsPlainCalls,
-  plainCallBegins,
-  plainCallEnds,
-} from '../context.js';
+import { type CallContext, type Work, beginsUnstored, unstoredCallEnds } from '../context.js';
 import { deliverTo, promising } from '../deliver.js';
 import type { RetryExhaustedReason } from '../errors.js';
 import {
@@ -114,15 +107,13 @@ export class RetryPolicy extends Policy implements Layer {
 
   link(next: Run): Run {
     return (work, self, args, call) => {
-      const first = call.forAttempt(1);
       const { rules } = this;
-      const startedAt = this.#begin(rules);
-      // Looked up before the work, which may be the first to ask for its context.
-      const plain = first === PLAIN && !followsPlainCalls() && !rules.decision.readsValues;
-      let counted = false;
+      const startedAt = this.begin(rules);
+      const first = call.forAttempt(1);
+      const unstored = beginsUnstored(first);
       // The one closure that a successful call makes.
       const retries = (error: unknown): Promise<unknown> => {
-        if (counted) plainCallEnds();
+        if (unstored) unstoredCallEnds();
         return this.again(rules, next, { work, self, args, call: first }, startedAt, { error });
       };
       let result: unknown;
@@ -132,20 +123,14 @@ export class RetryPolicy extends Policy implements Layer {
         return retries(error);
       }
       const promise = result instanceof Promise ? result : Promise.resolve(result);
-      if (plain) {
-        counted = true;
-        plainCallBegins();
-        return promise.then(this.#onFirstPlain, retries);
-      }
-      if (!rules.decision.readsValues) return promise.then(this.#onFirst, retries);
-      const target = { work, self, args, call: first };
-      return promise.then(
-        (value) =>
-          rules.decision.retriesValue(value)
-            ? this.again(rules, next, target, startedAt, { value })
-            : this.#onFirst(value),
-        retries,
-      );
+      const onFirst = unstored ? this.#onFirstUnstored : this.#onFirst;
+      if (!rules.decision.readsValues) return promise.then(onFirst, retries);
+      return promise.then((value) => {
+        if (!rules.decision.retriesValue(value)) return onFirst(value);
+        if (unstored) unstoredCallEnds();
+        const target = { work, self, args, call: first };
+        return this.again(rules, next, target, startedAt, { value });
+      }, retries);
     };
   }
 
@@ -153,7 +138,7 @@ export class RetryPolicy extends Policy implements Layer {
     const again = promising(next);
     return (work, self, args, call, receiver) => {
       const { rules } = this;
-      const startedAt = this.#begin(rules);
+      const startedAt = this.begin(rules);
       const first = call.forAttempt(1);
       const attempt = new FirstAttempt(
         this,
@@ -171,7 +156,7 @@ export class RetryPolicy extends Policy implements Layer {
   }
 
   /** @returns when the call began, where that matters */
-  #begin({ budget, options }: RetryRules): number {
+  protected begin({ budget, options }: RetryRules): number {
     budget?.deposit();
     this.attempts++;
     return options.maxDuration === undefined ? 0 : this.runtime.clock.now();
@@ -193,8 +178,8 @@ export class RetryPolicy extends Policy implements Layer {
     return value;
   };
 
-  readonly #onFirstPlain = (value: unknown): unknown => {
-    plainCallEnds();
+  readonly #onFirstUnstored = (value: unknown): unknown => {
+    unstoredCallEnds();
     this.calls.first_try++;
     return value;
   };

@@ -116,7 +116,7 @@ function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
       settleFailure(pass, call, error);
       throw error;
     }
-    if (result instanceof Promise && call === PLAIN) {
+    if (call === PLAIN && result instanceof Promise) {
       const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
       return result.then(onSuccess, onFailure);
     }

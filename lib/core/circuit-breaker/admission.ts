@@ -12,8 +12,8 @@ export abstract class Admission extends BoundPass {
 
   succeed(value: unknown): void {
     const { machine } = this;
-    const { judge } = machine.rules;
-    if (judge.readsValues && judge.ofValue(value) === 'failure') {
+    const { rules } = machine;
+    if (rules.judgesValues && rules.judge.ofValue(value) === 'failure') {
       machine.failed++;
       this.failed(undefined);
     } else {

@@ -5,7 +5,7 @@ import type { Machine } from './machine.js';
 import { FailureTally } from './opening-report.js';
 import type { Ramp } from './recovery.js';
 import type { State } from './states.js';
-import { type FailureWindow, makeWindow } from './windows.js';
+import { type FailureWindow, type Trip, makeWindow } from './windows.js';
 
 /** Calls pass and are their own generation: the state hands out itself. */
 export class Closed extends Admission implements State {
@@ -43,25 +43,25 @@ export class Closed extends Admission implements State {
     return true;
   }
 
-  protected succeeded(): void {
-    this.completed(false);
+  succeeded(elapsed = 0): void {
+    this.#failures = 0;
+    const trip = this.#window.succeeded(this.#isSlow(elapsed));
+    if (trip !== undefined) this.#open(trip, undefined);
   }
 
-  protected failed(error: unknown): void {
-    this.completed(true, error);
+  /** A call has failed, in `elapsed` ms where that matters. */
+  failed(error: unknown, elapsed = 0): void {
+    this.#failures++;
+    (this.#tally ??= new FailureTally()).add(error);
+    const trip = this.#window.failed(this.#isSlow(elapsed), this.#failures);
+    if (trip !== undefined) this.#open(trip, error);
   }
 
-  /** One call is over, in `elapsed` ms where that matters. */
-  completed(failed: boolean, error?: unknown, elapsed = 0): void {
-    if (failed) {
-      this.#failures++;
-      (this.#tally ??= new FailureTally()).add(error);
-    } else {
-      this.#failures = 0;
-    }
-    const slow = this.#slowAfter !== undefined && elapsed > this.#slowAfter;
-    const trip = this.#window.record(failed, slow);
-    if (trip === undefined) return;
+  #isSlow(elapsed: number): boolean {
+    return this.#slowAfter !== undefined && elapsed > this.#slowAfter;
+  }
+
+  #open(trip: Trip, error: unknown): void {
     this.machine.openFrom(this, error, { ...trip, topFailures: this.#tally?.top() ?? [] });
   }
 
@@ -71,7 +71,7 @@ export class Closed extends Admission implements State {
     const { clock } = this.machine;
     this.#window =
       this.#window.refit(window, failureThreshold) ??
-      makeWindow(window, failureThreshold, clock, this.#failures);
+      makeWindow(window, failureThreshold, clock);
     this.#slowAfter = slowCallDuration(this.machine);
   }
 }
@@ -91,10 +91,10 @@ class TimedCall extends Admission {
   }
 
   protected succeeded(): void {
-    this.period.completed(false, undefined, this.machine.clock.now() - this.startedAt);
+    this.period.succeeded(this.machine.clock.now() - this.startedAt);
   }
 
   protected failed(error: unknown): void {
-    this.period.completed(true, error, this.machine.clock.now() - this.startedAt);
+    this.period.failed(error, this.machine.clock.now() - this.startedAt);
   }
 }

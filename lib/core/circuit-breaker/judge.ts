@@ -34,11 +34,6 @@ export class Judge {
     this.#ignores = ignoring(ignoreExceptions, failureExceptions !== undefined);
   }
 
-  /** Without an `isFailure`, a value is a success: the caller may skip `ofValue`. */
-  get readsValues(): boolean {
-    return this.#isFailure !== undefined;
-  }
-
   ofValue(value: unknown): Verdict {
     try {
       return this.#isFailure?.(value) === true ? 'failure' : 'success';

@@ -15,6 +15,8 @@ export interface Family {
 /** What decides, and on whose time: one object for a breaker, or for a whole keyed family. */
 export class Rules {
   readonly judge: Judge;
+  /** Whether values are to be judged: without an `isFailure` each is a success. */
+  readonly judgesValues: boolean;
 
   constructor(
     /** Of the breaker, or of the family. */
@@ -26,6 +28,7 @@ export class Rules {
     readonly family?: Family,
   ) {
     this.judge = new Judge(options, name, runtime.logger);
+    this.judgesValues = options.isFailure !== undefined;
   }
 
   with(options: BreakerOptionsInForce): Rules {

@@ -5,7 +5,7 @@ import type { Machine } from './machine.js';
 import { FailureTally } from './opening-report.js';
 import type { Ramp } from './recovery.js';
 import type { State } from './states.js';
-import { type FailureWindow, type Trip, makeWindow } from './windows.js';
+import type { FailureWindow, Trip } from './windows.js';
 
 /** Calls pass and are their own generation: the state hands out itself. */
 export class Closed extends Admission implements State {
@@ -20,8 +20,7 @@ export class Closed extends Admission implements State {
     private ramp?: Ramp,
   ) {
     super(machine);
-    const { window, failureThreshold } = machine.options;
-    this.#window = makeWindow(window, failureThreshold, machine.clock);
+    this.#window = machine.rules.newWindow();
     this.#slowAfter = slowCallDuration(machine);
   }
 
@@ -67,11 +66,8 @@ export class Closed extends Admission implements State {
 
   /** Takes on changed options; what has been counted stays where the window can hold it. */
   refit(): void {
-    const { window, failureThreshold } = this.machine.options;
-    const { clock } = this.machine;
-    this.#window =
-      this.#window.refit(window, failureThreshold) ??
-      makeWindow(window, failureThreshold, clock);
+    const { rules } = this.machine;
+    this.#window = this.#window.refit(rules.options.window) ?? rules.newWindow();
     this.#slowAfter = slowCallDuration(this.machine);
   }
 }

@@ -16,7 +16,7 @@ export interface FailureWindow {
   /** @param failures in a row, this one included */
   failed(slow: boolean, failures: number): Trip | undefined;
   /** This window under other options, with what it has counted; `undefined` where it cannot be kept. */
-  refit(window: ResolvedWindow, failureThreshold: number): FailureWindow | undefined;
+  refit(window: ResolvedWindow): FailureWindow | undefined;
 }
 
 /** The window of one closed period. */
@@ -35,7 +35,7 @@ export function makeWindow(
   }
 }
 
-/** So many failures in a row. Reads no clock and keeps nothing: the period knows the failures in a row. */
+/** So many failures in a row. It reads no clock and keeps nothing, so that one serves a whole family. */
 class ConsecutiveWindow implements FailureWindow {
   constructor(private readonly failureThreshold: number) {}
 
@@ -49,8 +49,8 @@ class ConsecutiveWindow implements FailureWindow {
     return { rule: 'consecutive_failures', figures: { failures, failureThreshold } };
   }
 
-  refit({ type }: ResolvedWindow, failureThreshold: number): FailureWindow | undefined {
-    return type === 'consecutive' ? new ConsecutiveWindow(failureThreshold) : undefined;
+  refit(): undefined {
+    return undefined; // nothing to keep
   }
 }
 

@@ -68,6 +68,7 @@ export class CircuitBreakerError extends RejectedError {
   }
 }
 
+/** What a CircuitBreakerError says beside the name: `state` is `OPEN` by default, `remainingTimeout` is in ms. */
 export interface CircuitRejection {
   state?: CircuitState;
   remainingTimeout?: number | undefined;
@@ -175,6 +176,7 @@ interface ErrorsByCode {
   THROTTLED: ThrottledError;
   INVALID_CONFIG: ResilienceConfigError;
 }
+/** The `code` of an error of this library: `'CIRCUIT_OPEN'`, `'TIMEOUT'` and the like. */
 export type ResilienceErrorCode = keyof ErrorsByCode;
 
 // On the prototypes: an instance costs no property more, and a minifier cannot change them.

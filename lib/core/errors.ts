@@ -1,5 +1,9 @@
+import { AbortError } from './cancellation.js';
+
 /** Shared by every installed copy of the library, so that they recognise each other's errors. */
 const BRAND = Symbol.for('nestjs-bulwark:error');
+/** An AbortError is no failure, and has a brand of its own. */
+const ABORT_BRAND = Symbol.for('nestjs-bulwark:abort');
 
 /** Where a circuit breaker stands. */
 export const CircuitState = Object.freeze({
@@ -194,6 +198,7 @@ for (const [type, name, code] of [
   Object.defineProperty(type.prototype, 'code', { value: code, ...fixed });
   Object.defineProperty(type.prototype, BRAND, { value: code });
 }
+Object.defineProperty(AbortError.prototype, ABORT_BRAND, { value: true });
 
 /** Whether `error` comes from this library, or from another installed copy of it; of `code`, where given. */
 export function isResilienceError<C extends ResilienceErrorCode = ResilienceErrorCode>(
@@ -214,6 +219,15 @@ const REJECTIONS: ReadonlySet<unknown> = new Set<ResilienceErrorCode>([
 /** Circuit open, bulkhead full, ...: a local answer that says nothing about the dependency. */
 export function isRejection(error: unknown): boolean {
   return REJECTIONS.has(brandOf(error));
+}
+
+/** Whether `error` is an AbortError of this library, or of another installed copy of it. */
+export function isOwnAbort(error: unknown): boolean {
+  try {
+    return (error as { [ABORT_BRAND]?: unknown } | undefined)?.[ABORT_BRAND] === true;
+  } catch {
+    return false;
+  }
 }
 
 function brandOf(error: unknown): unknown {

@@ -1,10 +1,17 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
-import { AbortError } from '../core/cancellation.js';
-import { ResilienceError } from '../core/errors.js';
+import type { AbortError } from '../core/cancellation.js';
+import { ResilienceError, isOwnAbort } from '../core/errors.js';
 import { httpAnswerTo, rpcAnswerTo } from './http-answer.js';
 import type { ResilienceModuleOptions } from './module-options.js';
+
+/** Nest picks filters by `instanceof`; this holds for the aborts of another installed copy too. */
+abstract class OwnAbort extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isOwnAbort(value);
+  }
+}
 
 /**
  * Answers unhandled errors of this library over HTTP: 503 for an open circuit or a full bulkhead, 429 for
@@ -12,7 +19,7 @@ import type { ResilienceModuleOptions } from './module-options.js';
  * message with the error's code; other transports get the error itself. A wait that a shutdown ended is
  * answered with 503. Registered by the module unless `http.mapErrors` is false.
  */
-@Catch(ResilienceError, AbortError)
+@Catch(ResilienceError, OwnAbort)
 export class ResilienceExceptionFilter implements ExceptionFilter {
   readonly #logger = new Logger('Resilience');
 

@@ -29,6 +29,7 @@ import { type TimingsMode, timingsField } from './timings.js';
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type FallbackHandler = (this: any, error: any, ...args: any[]) => unknown;
 
+/** When a fallback answers. Every option may be left out. */
 export interface FallbackOptions {
   /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
   timings?: TimingsMode | undefined;
@@ -50,6 +51,7 @@ export const fallbackSchema: Schema<ResolvedFallbackOptions> = {
 /** What became of errors that it covers. */
 export type FallbackOutcome = 'served' | 'failed';
 
+/** How often a fallback has answered, or failed itself; the counters only go up. */
 export interface FallbackSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<FallbackOutcome, number>>;
 }

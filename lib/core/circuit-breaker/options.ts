@@ -34,11 +34,21 @@ export interface CircuitStateChange {
   /** Why it opened. */
   readonly opening?: OpeningReport;
 }
+/** Told of every change of state, after it. What it throws is logged, and changes nothing. */
 export type CircuitStateListener = (change: CircuitStateChange) => void;
 
 /** The open time that a failure asks for; without an answer it is 30 s. */
 export type RecoveryTimeoutFunction = (error: unknown) => Duration | undefined;
 
+/**
+ * Lets the open time grow while a dependency stays down; closing brings it back to `recoveryTimeout`.
+ *
+ * @example
+ * const payments = new CircuitBreaker('payments', {
+ *   recoveryTimeout: '5s',
+ *   recoveryBackoff: { factor: 2, max: '2m' }, // 5 s, 10 s, 20 s, ... 2 min
+ * });
+ */
 export interface RecoveryBackoff {
   /** Each failed recovery multiplies the open time by it; at least 1. */
   factor: number;
@@ -46,6 +56,7 @@ export interface RecoveryBackoff {
   max: Duration;
 }
 
+/** Admits a growing share of the calls after closing, so that a dependency that is just back is not run over. */
 export interface RampUp {
   /** How long it takes to admit every call again. */
   duration: Duration;

@@ -15,6 +15,7 @@ import { type HedgeOptions, type ResolvedHedgeOptions, hedgeSchema } from './opt
 /** Which try answered the call. */
 export type HedgeOutcome = 'original' | 'hedge' | 'none';
 
+/** What a hedge has done: `calls` by who answered first; counters only go up. */
 export interface HedgeSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<HedgeOutcome, number>>;
   /** Tries made, first ones included. */

@@ -38,11 +38,10 @@ async function testMutants(patterns) {
   const finished = await runStryker(patterns.length > 0 ? ['--mutate', patterns.join(',')] : []);
   if (!finished) return;
   const { files } = JSON.parse(readFileSync(report, 'utf8'));
-  const mutants = Object.entries(files).flatMap(([file, { mutants: list, source }]) =>
-    list.map((mutant) => ({ ...mutant, file, source })),
+  const mutants = Object.entries(files).flatMap(([file, { mutants: list }]) =>
+    list.map(({ status }) => ({ file, status })),
   );
   printTable(mutants);
-  printMissed(mutants.filter(({ status }) => missed.includes(status)));
   const least = Number(values.least ?? (values.changed ? 0 : 95));
   if (tallyOf(mutants).score < least) {
     console.log(`Less than ${least}% were found.`);
@@ -179,19 +178,4 @@ function groupedByFolder(mutants) {
     folders.set(folder, [...(folders.get(folder) ?? []), mutant]);
   }
   return folders;
-}
-
-function printMissed(mutants) {
-  if (mutants.length > 0) console.log('\nNot found:');
-  for (const { file, source, location, replacement, status } of mutants) {
-    const { start, end } = location;
-    const line = source.split('\n')[start.line - 1];
-    const before = line.slice(
-      start.column - 1,
-      start.line === end.line ? end.column - 1 : undefined,
-    );
-    const after = (replacement ?? '').replace(/\s+/g, ' ').slice(0, 80);
-    const note = status === 'NoCoverage' ? ' (no spec gets there)' : '';
-    console.log(`  ${file}:${start.line}:${start.column}  ${before.trim()}  ->  ${after}${note}`);
-  }
 }

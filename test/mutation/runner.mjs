@@ -1,97 +1,169 @@
 /**
- * Stryker's Jest runner runs every spec file for every mutant, and to its end. This one runs only
- * the files that hold a test which reaches the mutant, those first that have caught most mutants
- * of the same source, and stops at the first that fails.
+ * A test runner for Stryker. Its own one for Jest starts Jest anew for every mutant and loads every
+ * spec file, which takes most of the time. This one has Jest load a spec file once and keeps its
+ * tests; for a mutant it runs those that reach it until one fails, with the mutant switched on.
+ *
+ * What one mutant leaves behind could fail a test of the next, so a failure counts only where the same
+ * test passes again without the mutant; else the file is loaded anew and the test has another try.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { basename, relative } from 'node:path';
-import { PluginKind } from '@stryker-mutator/api/plugin';
-import { strykerPlugins as jestPlugins } from '@stryker-mutator/jest-runner';
+import { createRequire } from 'node:module';
+import { relative } from 'node:path';
+import { PluginKind, commonTokens } from '@stryker-mutator/api/plugin';
+import {
+  DryRunStatus,
+  MutantRunStatus,
+  TestStatus,
+  determineHitLimitReached,
+} from '@stryker-mutator/api/test-runner';
 
-const [jest] = jestPlugins;
-const titles = 'titles.json'; // beside the sandbox's copy of the sources
-/** A mutant that so many spec files have not caught counts as survived. */
-const mostSpecs = Number(process.env.MUTATION_SPECS ?? 5);
+const require = createRequire(import.meta.url);
+const jest = require('jest');
+const { readInitialOptions } = require('jest-config');
+const { host } = require('./host.cjs');
 
-function specBySpec(injector) {
-  const runner = jest.factory(injector);
-  const { jestTestAdapter: adapter } = runner;
-  const mutantRun = runner.mutantRun.bind(runner);
-  const dryRunOf = runner.dryRun.bind(runner);
-  const caught = new Map();
-  let source = '';
-  let tests;
+/** Tests, in the sandbox: the process that has made the first run tells the others. */
+const inventory = 'tests.json';
+/** Milliseconds beyond twenty times what a test took at first; the second try decides. */
+const patience = [1500, 6000];
+const hung = new Error('The test does not end');
+const now = () => performance.now();
 
-  // What loading the specs takes is shared out among their tests: else each mutant's limit has it all.
-  runner.dryRun = async (options) => {
-    const began = performance.now();
-    const result = await dryRunOf(options);
-    const all = result.tests?.reduce((sum, test) => sum + test.timeSpentMs, 0);
-    const factor = (performance.now() - began) / all;
-    for (const test of result.tests ?? []) test.timeSpentMs *= factor;
-    return result;
-  };
+class SpecRunner {
+  static inject = [commonTokens.logger];
+  #tests;
+  /** Which tests have found mutants of a source. */
+  #finders = new Map();
 
-  runner.mutantRun = (options) => {
-    source = options.sandboxFileName;
-    tests = options.testFilter && new Set(options.testFilter);
-    return mutantRun(options);
-  };
-
-  runner.jestTestAdapter = {
-    async run(settings) {
-      if (settings.jestConfig && settings.testLocationInResults) return dryRun(settings);
-      const results = [];
-      for (const [file, names] of specsInOrder()) {
-        const { results: one } = await adapter.run({
-          ...settings,
-          testFiles: [file],
-          testNamePattern: names && names.map((name) => `^${escaped(name)}$`).join('|'),
-        });
-        results.push(one);
-        if (one.numFailedTests + one.numRuntimeErrorTestSuites === 0) continue;
-        const key = `${source} ${file}`;
-        caught.set(key, (caught.get(key) ?? 0) + 1);
-        break;
-      }
-      return { results: merged(results) };
-    },
-  };
-  return runner;
-
-  async function dryRun(settings) {
-    const run = await adapter.run(settings);
-    const files = {};
-    for (const { testFilePath, testResults } of run.results.testResults) {
-      files[testFilePath] = testResults.map(({ fullName }) => fullName);
-    }
-    writeFileSync(titles, JSON.stringify(files));
-    return run;
+  constructor(log) {
+    this.log = log;
   }
 
-  function specsInOrder() {
-    const specs = Object.entries(JSON.parse(readFileSync(titles, 'utf8')))
-      .map(([file, names]) => [file, tests ? names.filter((name) => tests.has(name)) : undefined])
-      .filter(([, names]) => names === undefined || names.length > 0);
-    const rank = ([file, names]) =>
-      (caught.get(`${source} ${file}`) ?? 0) +
-      (sharesName(file, source) ? 0.5 : 0) +
-      (names?.length ?? 0) / 10_000;
-    return specs.sort((a, b) => rank(b) - rank(a)).slice(0, mostSpecs);
+  async init() {
+    const { config } = await readInitialOptions('test/mutation/jest.config.mjs');
+    this.config = JSON.stringify({ ...config, reporters: [] });
+  }
+
+  capabilities() {
+    return { reloadEnvironment: true };
+  }
+
+  /** Loads all spec files, and runs each test once to see which mutants it reaches. */
+  async dryRun() {
+    const began = now();
+    await this.#load();
+    const tests = [];
+    for (const [file, list] of host.specs) {
+      for (const [at, { title }] of list.entries()) {
+        const id = `${relative('.', file)} #${at} ${title}`;
+        host.stryker.currentTestId = id;
+        const start = now();
+        const failure = await attempt(list[at], 60_000);
+        host.stryker.currentTestId = undefined;
+        tests.push({ id, file, at, title, took: now() - start, failure: failure?.message });
+      }
+    }
+    writeFileSync(inventory, JSON.stringify(tests));
+    for (const { id, failure } of tests) {
+      if (failure !== undefined) this.log.warn(`Left out, fails outside Jest: ${id}: ${failure}`);
+    }
+    // What loading took is shared out: Stryker would add the whole of it to each mutant's time limit.
+    const stretch = (now() - began) / tests.reduce((sum, { took }) => sum + took, 0);
+    return {
+      status: DryRunStatus.Complete,
+      mutantCoverage: host.stryker.mutantCoverage,
+      tests: tests.map(({ id, file, title, took, failure }) => ({
+        id,
+        name: title,
+        fileName: file,
+        timeSpentMs: took * stretch,
+        status: failure === undefined ? TestStatus.Success : TestStatus.Skipped,
+      })),
+    };
+  }
+
+  async mutantRun({ activeMutant, testFilter, sandboxFileName, hitLimit }) {
+    Object.assign(host.stryker, { hitCount: 0, hitLimit });
+    const tests = this.#inOrder(testFilter, sandboxFileName);
+    for (const [index, test] of tests.entries()) {
+      const failure = await this.#findsIn(test, activeMutant.id);
+      const timeout = determineHitLimitReached(host.stryker.hitCount, hitLimit);
+      if (failure === undefined && timeout === undefined) continue;
+      const finders = this.#finders.get(sandboxFileName) ?? new Map();
+      this.#finders.set(sandboxFileName, finders.set(test.id, (finders.get(test.id) ?? 0) + 1));
+      if (timeout !== undefined) return timeout;
+      if (failure === hung) return { status: MutantRunStatus.Timeout, reason: test.title };
+      return {
+        status: MutantRunStatus.Killed,
+        killedBy: [test.id],
+        failureMessage: String(failure?.message ?? failure),
+        nrOfTests: index + 1,
+      };
+    }
+    return { status: MutantRunStatus.Survived, nrOfTests: tests.length };
+  }
+
+  /** What the test fails with because of the mutant, or undefined. */
+  async #findsIn(test, mutant) {
+    const failure = await this.#run(test, mutant);
+    if (failure === undefined) return undefined;
+    if ((await this.#run(test, undefined)) === undefined) return failure;
+    await this.#load(test.file);
+    const again = await this.#run(test, mutant);
+    if (again !== undefined) await this.#load(test.file);
+    return again;
+  }
+
+  async #run({ file, at, took }, mutant) {
+    if (!host.specs.has(file)) await this.#load(file);
+    let failure;
+    for (const extra of patience) {
+      host.stryker.activeMutant = mutant;
+      failure = await attempt(host.specs.get(file)[at], 20 * took + extra);
+      host.stryker.activeMutant = undefined;
+      if (failure !== hung) return failure;
+    }
+    return failure;
+  }
+
+  /** Those first that have found most mutants of the same source, then the quickest. */
+  #inOrder(ids, source) {
+    this.#tests ??= new Map(
+      JSON.parse(readFileSync(inventory, 'utf8')).map((test) => [test.id, test]),
+    );
+    const finders = this.#finders.get(source);
+    const found = ({ id }) => finders?.get(id) ?? 0;
+    return ids
+      .map((id) => this.#tests.get(id))
+      .sort((a, b) => found(b) - found(a) || a.took - b.took);
+  }
+
+  async #load(file) {
+    const only = file === undefined ? [] : [file];
+    const options = { $0: 'stryker', _: only, config: this.config, runInBand: true, silent: true };
+    const { results } = await jest.runCLI(options, [process.cwd()]);
+    for (const { testExecError, testFilePath } of results.testResults) {
+      if (testExecError) throw new Error(`${testFilePath}: ${testExecError.message}`);
+    }
   }
 }
-specBySpec.inject = jest.factory.inject;
 
-const sharesName = (spec, source) =>
-  basename(spec).startsWith(basename(source, '.ts')) ||
-  basename(spec).startsWith(source.split('/').at(-2));
-
-const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
-const merged = (results) => ({
-  numRuntimeErrorTestSuites: results.reduce((sum, one) => sum + one.numRuntimeErrorTestSuites, 0),
-  testResults: results.flatMap((one) => one.testResults),
-});
+/** What a test fails with, unhandled rejections included; undefined where it passes. */
+async function attempt({ run }, limit) {
+  let failure;
+  const unhandled = (reason) => (failure ??= reason ?? new Error('Unhandled rejection'));
+  process.on('unhandledRejection', unhandled);
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(hung), limit);
+  });
+  const ended = run().catch((thrown) => thrown ?? new Error('Thrown: nothing'));
+  const outcome = await Promise.race([ended, late]);
+  clearTimeout(timer);
+  await new Promise(setImmediate); // unhandled rejections are told after the microtasks
+  process.off('unhandledRejection', unhandled);
+  return outcome ?? failure;
+}
 
 /** Says of each mutant that is not found where it is, at once: a run may be ended before its end. */
 class Missed {
@@ -107,6 +179,6 @@ class Missed {
 }
 
 export const strykerPlugins = [
-  { kind: PluginKind.TestRunner, name: 'spec-by-spec', factory: specBySpec },
+  { kind: PluginKind.TestRunner, name: 'specs', injectableClass: SpecRunner },
   { kind: PluginKind.Reporter, name: 'missed', injectableClass: Missed },
 ];

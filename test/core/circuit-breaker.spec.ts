@@ -580,7 +580,13 @@ describe('R18 stats', () => {
     expect(breaker.stats.openedAt).toBe(openedAt);
     await play(breaker, 's', lab);
     expect(breaker.stats).toMatchObject({ lastFailure: down, stateChanges: 3 });
-    expect(breaker.stats.openedAt).toBeUndefined();
+    expect(breaker.stats).not.toHaveProperty('openedAt');
+  });
+
+  it('say nothing of what has not been', () => {
+    const named = ['lastFailure', 'openedAt', 'shadowRejections'];
+    for (const name of named) expect(brisk().stats).not.toHaveProperty(name);
+    expect(brisk({ mode: 'shadow' }).stats.shadowRejections).toBe(0);
   });
 
   it('R83 time in each state is written on transitions and read up to now', async () => {
@@ -1085,6 +1091,7 @@ describe('R81 a breaker shows itself', () => {
       lastOpening: expect.objectContaining({ rule: 'consecutive_failures' }),
     });
     expect(brisk().snapshot()).not.toHaveProperty('lastOpening');
+    expect(brisk().snapshot()).not.toHaveProperty('remainingTimeout');
   });
 
   it('R80 takes its clock from nowhere but its runtime', async () => {

@@ -59,7 +59,7 @@ export class Closed extends Admission implements State {
     } else {
       this.#failures = 0;
     }
-    const slow = this.#slowAfter !== undefined && elapsed > this.#slowAfter;
+    const slow = elapsed > (this.#slowAfter ?? Infinity);
     const trip = this.#window.record(failed, slow);
     if (trip === undefined) return;
     this.machine.openFrom(this, error, { ...trip, topFailures: this.#tally?.top() ?? [] });

@@ -22,7 +22,7 @@ export abstract class Admission implements Pass {
   succeed(value: unknown): void {
     const { machine } = this;
     const { judge } = machine.rules;
-    if (judge.readsValues && judge.ofValue(value) === 'failure') {
+    if (judge.readsValues && judge.isFailure(value)) {
       machine.failed++;
       this.failed(undefined);
     } else {
@@ -32,7 +32,7 @@ export abstract class Admission implements Pass {
   }
 
   fail(error: unknown): void {
-    if (this.machine.rules.judge.ofError(error) === 'nothing') {
+    if (!this.machine.rules.judge.counts(error)) {
       this.release();
       return;
     }

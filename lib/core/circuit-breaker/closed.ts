@@ -77,7 +77,7 @@ export class Closed extends Admission implements State {
 }
 
 function slowCallDuration({ options: { window } }: Machine): number | undefined {
-  return window.type === 'consecutive' ? undefined : window.slowCallDuration;
+  return (window as { slowCallDuration?: number }).slowCallDuration;
 }
 
 /** A call whose duration tells. */

@@ -11,5 +11,5 @@ export function parseDuration(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
   if (typeof value !== 'string' || value.length === 0 || value.length > 100) return undefined;
   const parsed = ms(value as ms.StringValue) as number | undefined;
-  return parsed !== undefined && Number.isFinite(parsed) ? parsed : undefined;
+  return Number.isFinite(parsed) ? parsed : undefined;
 }

@@ -31,7 +31,6 @@ export function compileFilter(
   special: CompiledFilter = isOwnAnswer,
 ): CompiledFilter {
   const matchers = matchersOf(filter).map((matcher) => compileMatcher(matcher, special));
-  if (matchers.length === 1 && matchers[0] !== undefined) return matchers[0];
   return (error) => matchers.some((matches) => matches(error));
 }
 

@@ -1,6 +1,6 @@
 import { type Suspect, statusesOf, someCause } from './transient-error.js';
 
-const CODES = new Set([
+const CODES = new Set<unknown>([
   'ECONNREFUSED',
   'ETIMEDOUT',
   'UND_ERR_CONNECT_TIMEOUT',
@@ -8,7 +8,7 @@ const CODES = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'TIMEOUT', // our own TimeoutError, from whichever copy
 ]);
-const STATUSES = new Set([429, 503, 504]);
+const STATUSES = new Set<unknown>([429, 503, 504]);
 
 /**
  * Whether a dependency has told that it can take no more, or was too slow to tell anything: HTTP 429, 503
@@ -21,8 +21,8 @@ export function isOverloadError(error: unknown): boolean {
 
 function tellsOfOverload(error: Suspect): boolean {
   return (
-    (typeof error.code === 'string' && CODES.has(error.code)) ||
+    CODES.has(error.code) ||
     error.name === 'TimeoutError' ||
-    statusesOf(error).some((status) => STATUSES.has(status as number))
+    statusesOf(error).some((status) => STATUSES.has(status))
   );
 }

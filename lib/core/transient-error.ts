@@ -1,4 +1,4 @@
-const NETWORK_CODES = new Set([
+const NETWORK_CODES = new Set<unknown>([
   'ECONNRESET',
   'ECONNREFUSED',
   'ETIMEDOUT',
@@ -12,7 +12,7 @@ const NETWORK_CODES = new Set([
   'UND_ERR_SOCKET',
   'TIMEOUT', // our own TimeoutError, from whichever copy
 ]);
-const STATUSES = new Set([408, 425, 429, 500, 502, 503, 504]);
+const STATUSES = new Set<unknown>([408, 425, 429, 500, 502, 503, 504]);
 const FETCH_FAILURES = new Set(['fetch failed', 'terminated', 'network error']);
 const MOST_CAUSES = 10;
 
@@ -53,10 +53,10 @@ export function someCause(error: unknown, looks: (suspect: Suspect) => boolean):
 
 function looksTransient(error: Suspect): boolean {
   return (
-    (typeof error.code === 'string' && NETWORK_CODES.has(error.code)) ||
+    NETWORK_CODES.has(error.code) ||
     error.name === 'TimeoutError' ||
     (error.name === 'TypeError' && FETCH_FAILURES.has(String(error.message))) ||
-    statusesOf(error).some((status) => STATUSES.has(status as number))
+    statusesOf(error).some((status) => STATUSES.has(status))
   );
 }
 

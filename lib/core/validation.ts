@@ -183,7 +183,9 @@ export function predicate<F extends (...args: never[]) => boolean>(): Rule<F> {
       : { problem: 'must be a function that returns true or false (not async)' };
 }
 
-export function oneOf<const T extends string>(...allowed: readonly T[]): Rule<T> {
+export function oneOf<const T extends string>(
+  ...allowed: readonly T[]
+): (value: unknown) => { value: T } | { problem: string } {
   return (value) =>
     (allowed as readonly unknown[]).includes(value)
       ? pass(value as T)

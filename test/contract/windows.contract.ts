@@ -190,7 +190,7 @@ export function describeWindow({ name, brisk, patient, cases }: WindowKind): voi
     });
 
     it('decides as an oracle does that keeps every outcome, for random histories', () => {
-      let opened = 0;
+      let [opened, played] = [0, 0];
       fc.assert(
         fc.property(
           cases,
@@ -200,11 +200,12 @@ export function describeWindow({ name, brisk, patient, cases }: WindowKind): voi
             const trial = new Trial(options, oracle, tenth, startedAt);
             for (const each of history) trial.take(each);
             opened += trial.opened;
+            played++;
           },
         ),
         { numRuns: 4000 },
       );
-      expect(opened).toBeGreaterThan(1000); // not agreed with for want of decisions
+      expect(opened).toBeGreaterThan(played / 4); // not agreed with for want of decisions
     });
 
     it('knows an oracle that is wrong', () => {

@@ -170,6 +170,7 @@ describe('R11 an open circuit', () => {
     lab.clock.jump(45_000);
     await play(breaker, 'f', lab);
     expect(breaker.remainingTimeout).toBe(30_000);
+    expect(breaker.stats.consecutiveFailures).toBe(4);
   });
 });
 
@@ -225,6 +226,21 @@ describe('R14 generations', () => {
     expect(breaker.state).toBe('half_open');
     expect(await play(breaker, 's', lab)).toBe('s');
     expect(breaker.state).toBe('closed');
+  });
+
+  it.each<[string, string, (breaker: CircuitBreaker) => void]>([
+    ['a reset', 'closed', (breaker) => breaker.reset()],
+    ['a hold', 'isolated', (breaker) => breaker.isolate()],
+  ])('late successes of probes do not close it again after %s', async (_what, state, move) => {
+    const breaker = brisk();
+    await play(breaker, 'fffw', lab);
+    const permits = [breaker.tryAcquire(), breaker.tryAcquire()];
+    move(breaker);
+    if (state === 'closed') await play(breaker, 'ff', lab);
+    const { consecutiveFailures, stateChanges } = breaker.stats;
+    for (const permit of permits) permit?.success();
+    expect(breaker.stats).toMatchObject({ consecutiveFailures, stateChanges });
+    expect(breaker.state).toBe(state);
   });
 
   it('a success of the closed period does not reset the failures of a later one', async () => {
@@ -580,7 +596,13 @@ describe('R18 stats', () => {
     expect(breaker.stats.openedAt).toBe(openedAt);
     await play(breaker, 's', lab);
     expect(breaker.stats).toMatchObject({ lastFailure: down, stateChanges: 3 });
-    expect(breaker.stats.openedAt).toBeUndefined();
+    expect(breaker.stats).not.toHaveProperty('openedAt');
+  });
+
+  it('say nothing of what has not been', () => {
+    const named = ['lastFailure', 'openedAt', 'shadowRejections'];
+    for (const name of named) expect(brisk().stats).not.toHaveProperty(name);
+    expect(brisk({ mode: 'shadow' }).stats.shadowRejections).toBe(0);
   });
 
   it('R83 time in each state is written on transitions and read up to now', async () => {
@@ -662,7 +684,10 @@ describe('onStateChange', () => {
     await expect(breaker.execute(() => Promise.reject(down))).rejects.toBe(down);
     expect(heard).toHaveBeenCalledTimes(1);
     expect(lab.logger.errors).toMatchObject([
-      { message: expect.stringContaining('listener'), cause: boom },
+      {
+        message: 'Circuit breaker "payments": a state listener threw; the change stands',
+        cause: boom,
+      },
     ]);
   });
 
@@ -765,15 +790,17 @@ describe('R84 an opening says why', () => {
     const breaker = breakerWith({ failureThreshold: 500 });
     const hostile = new Proxy({}, { get: throws });
     const nameless = Object.assign(new Error(), { name: '' });
-    for (let at = 0; at < 496; at++) {
+    for (let at = 0; at < 494; at++) {
       await settled(breaker.execute(() => Promise.reject(coded(`CODE_${String(at)}`))));
     }
-    for (const error of [hostile, hostile, nameless, coded('X'.repeat(1000))]) {
+    const known = [coded('CODE_0'), coded('CODE_0')];
+    for (const error of [...known, hostile, hostile, nameless, coded('X'.repeat(1000))]) {
       await settled(breaker.execute(() => Promise.reject(error as Error)));
     }
     const { topFailures = [] } = breaker.snapshot().lastOpening ?? {};
     expect(topFailures).toHaveLength(5);
-    expect(topFailures[0]).toEqual({ name: '(other)', count: 450 });
+    expect(topFailures[0]).toEqual({ name: '(other)', count: 448 });
+    expect(topFailures[1]).toEqual({ name: 'CODE_0', count: 3 });
   });
 
   it.each<[unknown, string]>([
@@ -797,13 +824,24 @@ describe('R19 filters and predicates that throw', () => {
     const breaker = brisk({ ...options });
     await expect(breaker.execute(() => Promise.reject(down))).rejects.toBe(down);
     expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
-    expect(lab.logger.errors).toMatchObject([{ cause: boom }]);
+    expect(lab.logger.errors).toEqual([
+      {
+        message: 'Circuit breaker "payments": an error filter threw; the call counts as a failure',
+        cause: boom,
+      },
+    ]);
   });
 
   it('isFailure: the call is a failure; the caller sees its own value', async () => {
     const breaker = brisk({ isFailure: throws, failureThreshold: 1 });
     expect(await breaker.execute(() => 'value')).toBe('value');
     expect(breaker.state).toBe('open');
+    expect(lab.logger.errors).toEqual([
+      {
+        message: 'Circuit breaker "payments": isFailure threw; the call counts as a failure',
+        cause: boom,
+      },
+    ]);
     expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
     lab.clock.jump(30_000);
     expect(await breaker.execute(() => 'probe')).toBe('probe'); // and no permit leaks
@@ -1016,7 +1054,10 @@ describe('options', () => {
     [{ recoveryTimeout: 'soon' }, 'recoveryTimeout must be a duration'],
     [{ halfOpenMaxCalls: 1.5 }, 'halfOpenMaxCalls must be a whole number'],
     [{ successThreshold: NaN }, 'successThreshold must be a whole number'],
-    [{ failureExceptions: [undefined] }, 'failureExceptions must be an error class'],
+    [
+      { failureExceptions: [undefined] },
+      'failureExceptions must be an error class, an error code, a predicate (not async), or a list of these',
+    ],
     [{ ignoreExceptions: 7 }, 'ignoreExceptions must be an error class'],
     [{ isFailure: 'x' }, 'isFailure must be a function'],
     [{ isFailure: async () => true }, 'not async'],
@@ -1054,6 +1095,18 @@ describe('options', () => {
     expect(() => new CircuitBreaker(name as string)).toThrow('name must be a non-empty string');
   });
 
+  it('are refused together with the name', () => {
+    const make = (): unknown => new CircuitBreaker(5 as never, { failureThreshold: 0 });
+    expect((thrownBy(make) as ResilienceConfigError).issues).toEqual([
+      'circuitBreaker name must be a non-empty string, got 5',
+      'circuitBreaker(?).failureThreshold must be a whole number of at least 1, got 0',
+    ]);
+  });
+
+  it('are one object for all breakers without any', () => {
+    expect(new CircuitBreaker('a').options).toBe(new CircuitBreaker('b').options);
+  });
+
   it('that are undefined are absent, known or not', () => {
     const options = { failureThreshold: undefined, isFailure: undefined, typo: undefined };
     expect(breakerWith(options).options).toEqual(breakerWith().options);
@@ -1085,6 +1138,7 @@ describe('R81 a breaker shows itself', () => {
       lastOpening: expect.objectContaining({ rule: 'consecutive_failures' }),
     });
     expect(brisk().snapshot()).not.toHaveProperty('lastOpening');
+    expect(brisk().snapshot()).not.toHaveProperty('remainingTimeout');
   });
 
   it('R80 takes its clock from nowhere but its runtime', async () => {

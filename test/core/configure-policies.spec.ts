@@ -276,6 +276,20 @@ describe('R75 a rate limit', () => {
     const late = policy.execute(() => lab.clock.now());
     expect(await lab.resultOf(late)).toBe(300);
   });
+
+  it('passes over who waits although its deadline has come, when it goes to shadow mode', async () => {
+    const policy = rateOf({ limit: 1, interval: 100, maxWait: 1000 });
+    const begun: string[] = [];
+    const run = (name: string, around: Policy = policy) =>
+      settled(around.execute(() => begun.push(name)));
+    const calls = [run('first'), run('late', pipeline(limitOf(150), policy)), run('last')];
+    lab.clock.jump(500); // the timers are late
+    policy.configure({ mode: 'shadow' });
+    await lab.clock.runAll();
+    expect(await calls[1]).toMatchObject({ error: { code: 'TIMEOUT' } });
+    expect(begun).toEqual(['first', 'last']);
+    expect(policy.snapshot()).toMatchObject({ calls: { permitted: 1, waited: 1 }, queued: 0 });
+  });
 });
 
 describe('R75 a retry', () => {
@@ -400,7 +414,10 @@ describe('R75 a change', () => {
       'a bulkhead without a queue',
       () => bulkheadOf({ maxConcurrent: 3 }),
       { maxConcurrent: 5, maxQueue: 1 },
-      [expect.stringContaining('bulkhead(reports).maxQueue cannot become 1') as string],
+      [
+        'bulkhead(reports).maxQueue cannot become 1 while the policy works: it was made without a ' +
+          'queue, and its calls may be synchronous; start it with maxQueue of at least 1',
+      ],
     ],
     [
       'a bulkhead, of what is known of it',
@@ -424,7 +441,10 @@ describe('R75 a change', () => {
       'a rate limit without maxWait',
       () => rateOf({ limit: 1, interval: 10 }),
       { limit: 5, maxWait: '1s' },
-      [expect.stringContaining('rateLimit(partner).maxWait cannot become 1000') as string],
+      [
+        'rateLimit(partner).maxWait cannot become 1000 while the policy works: it was made without ' +
+          'one, and its calls may be synchronous; start it with maxWait of at least 1 ms',
+      ],
     ],
     [
       'a retry',

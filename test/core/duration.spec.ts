@@ -16,6 +16,7 @@ describe('a duration', () => {
     ['1 minute', 60_000],
     ['10 Seconds', 10_000],
     ['-5s', -5000],
+    ['5'.padEnd(99) + 's', 5000], // 100 characters
   ])('%p is %d ms', (given, expected) => {
     expect(parseDuration(given)).toBe(expected);
   });
@@ -29,6 +30,7 @@ describe('a duration', () => {
       '1s 2s',
       '0x10',
       '9'.repeat(400),
+      '5'.padEnd(100) + 's',
       NaN,
       Infinity,
       -Infinity,

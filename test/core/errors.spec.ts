@@ -105,6 +105,11 @@ describe('messages', () => {
     ],
     [new CircuitBreakerError('a', { state: 'half_open' }), 'Circuit breaker "a" is half_open'],
     [
+      new CircuitBreakerError('a', { state: 'closed', remainingTimeout: 5 }),
+      'Circuit breaker "a" is closed and ramping up',
+    ],
+    [new BulkheadRejectedError('two\nlines\u2028'), 'Bulkhead "two\\u000alines\\u2028" is full'],
+    [
       new RetryExhaustedError({ attempts: 1, lastException: down }),
       'Gave up after 1 attempt (attempts)',
     ],

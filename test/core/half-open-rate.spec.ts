@@ -82,12 +82,13 @@ describe('R77 a half-open breaker with a failure rate', () => {
     expect(another).toBeDefined();
     expect(breaker.tryAcquire()).toBeUndefined();
     another?.failure(down);
+    expect(breaker.tryAcquire()).toBeUndefined();
     expect(breaker.state).toBe('half_open');
     permits[2]?.success();
     expect(breaker.state).toBe('half_open'); // the last could make it half
     permits[3]?.success();
     expect(breaker.state).toBe('closed');
-    expect(breaker.stats).toMatchObject({ inFlight: 0, ignoredCalls: 1, rejectedCalls: 3 });
+    expect(breaker.stats).toMatchObject({ inFlight: 0, ignoredCalls: 1, rejectedCalls: 4 });
   });
 
   it('R15 gives the place of a hung probe to another, and does not count it later', async () => {

@@ -207,7 +207,11 @@ describe('R72 keys', () => {
     });
     expect(key).toBe('');
     expect(lab.logger.errors).toEqual([
-      { message: expect.stringContaining('"tenants": key threw') as unknown, cause: boom },
+      {
+        message:
+          'Circuit breaker "tenants": key threw; the call goes to the breaker of the empty key',
+        cause: boom,
+      },
     ]);
   });
 });
@@ -300,6 +304,19 @@ describe('R72 room for so many keys', () => {
     expect(busy.every((breaker, at) => knows(breaker, family, `busy ${String(at)}`))).toBe(true);
     for (const permit of permits) permit?.failure(down);
     expect(family.summary()).toMatchObject({ keys: 101, notClosed: { open: 100 } });
+  });
+
+  it('is made by a busy one where nobody idle is found in a few hundred looks', () => {
+    const family = familyWith({ maxKeys: 1000 });
+    const breakers = Array.from({ length: 1000 }, (_, at) => family.for(at));
+    const permits = breakers.map((breaker) => breaker.tryAcquire());
+    permits[999]?.success();
+    const first = family.for('first'); // looks at all thousand: the last is idle
+    permits[257]?.success();
+    family.for('second'); // looks at 0 to 256 only
+    expect(family.summary()).toMatchObject({ keys: 1000, evicted: 2 });
+    expect(knows(breakers[257] as CircuitBreaker, family, '257')).toBe(true);
+    expect(knows(first, family, 'first')).toBe(true);
   });
 
   it('is made even where every call is in flight, and where every circuit is open', () => {

@@ -322,6 +322,15 @@ describe('a ramp after closing', () => {
     expect(totalCalls).toBe(successfulCalls + rejectedCalls + failedCalls);
   });
 
+  it('leaves nothing to chance any more once it is over', () => {
+    const breaker = recovered();
+    lab.clock.jump(10_000);
+    let drawn = 0;
+    Object.defineProperty(lab, 'random', { get: () => ++drawn / 100 });
+    for (let call = 0; call < 5; call++) expect(admits(breaker)).toBe(true);
+    expect(drawn).toBe(0);
+  });
+
   it('turns calls away as closed, with no time to come back at', async () => {
     const breaker = recovered();
     lab.random = 0.99;

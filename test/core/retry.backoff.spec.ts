@@ -29,6 +29,7 @@ describe('R1 the delay grows', () => {
     [{ backoff: 'fibonacci', baseDelay: 10 }, [10, 10, 20, 30, 50, 80, 130]],
     [{ backoff: (attempt) => attempt * 7 }, [7, 14, 21]],
     [{ backoff: () => '2s' }, [2000, 2000]],
+    [{ backoff: () => 0 }, [0, 0]],
     [{ backoff: 'linear', baseDelay: '50s' }, [50_000, 60_000, 60_000]],
     [{ backoff: 'fibonacci', baseDelay: '30s' }, [30_000, 30_000, 60_000, 60_000]],
     [{ backoff: () => '1h' }, [60_000]],
@@ -194,6 +195,14 @@ describe('a back-off function', () => {
     expect(lab.logger.errors).toMatchObject([{ message: expect.stringContaining('backoff') }]);
     expect(policy.snapshot().calls.not_retryable).toBe(1);
     expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  it('that gives no duration is told what it gave', async () => {
+    const policy = retry({ backoff: () => -1 }, { runtime: lab.runtime });
+    await lab.outcomeOf(policy.execute(() => Promise.reject(down)));
+    expect(lab.logger.errors).toMatchObject([
+      { cause: new RangeError('backoff must return a duration that is not negative, got -1') },
+    ]);
   });
 
   it('that throws after an unwanted value gives the value back', async () => {

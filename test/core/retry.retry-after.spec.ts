@@ -62,6 +62,18 @@ describe('the least wait that an error asks for', () => {
       }),
       1234,
     ],
+    [
+      'a field of nothing before any header',
+      () => ({ retryAfter: 0, ...withHeaders({ 'retry-after': '9' }) }),
+      100,
+    ],
+    [
+      'a header of its response where its own are null',
+      () => ({ headers: null, ...withHeaders({ 'retry-after': '2' }) }),
+      2000,
+    ],
+    ['a header with a fraction', () => withHeaders({ 'retry-after': '1.25' }), 1250],
+    ['a header of nine digits', () => withHeaders({ 'retry-after': '000000002' }), 2000],
   ])('%s', async (_what, error, expected) => {
     expect(await waitAfter(error(), { retryOn: () => true })).toBe(expected);
   });
@@ -76,6 +88,17 @@ describe('the least wait that an error asks for', () => {
     ['a string where a number belongs', () => ({ retryAfter: '5000' })],
     ['a date gone by', () => withHeaders({ 'retry-after': httpDate(-10_000) })],
     ['a header of words', () => withHeaders({ 'retry-after': 'later today' })],
+    ['a header of words with a number', () => withHeaders({ 'retry-after': 'in 30' })],
+    ['a header with a unit', () => withHeaders({ 'retry-after': '30 s' })],
+    ['a header of ten digits', () => withHeaders({ 'retry-after': '0000000030' })],
+    [
+      'a date without its day',
+      () => withHeaders({ 'retry-after': new Date(lab.clock.wallTime() + 9000).toISOString() }),
+    ],
+    [
+      'a date behind too much else',
+      () => withHeaders({ 'retry-after': httpDate(9000).padEnd(65, ' (x)') }),
+    ],
     ['a header that is negative', () => withHeaders({ 'retry-after': '-30' })],
     ['a header of far too many digits', () => withHeaders({ 'retry-after': '9'.repeat(400) })],
     ['a header of far too many letters', () => withHeaders({ 'retry-after': 'Mon'.repeat(9999) })],

@@ -197,6 +197,17 @@ describe('R73 a rate limit in shadow mode', () => {
     expect(policy.snapshot()).toMatchObject({ calls: { permitted: 2 }, shadowRejections: 9 });
   });
 
+  it('hands on what becomes of a call beyond the limit, whatever stands around it', async () => {
+    const policy = shadowRate({ limit: 1, interval: 1000 });
+    await policy.execute(() => 'the token');
+    const gates = pipeline(policy, shadowBulkhead({}));
+    for (const around of [policy, gates, pipeline(timeLimit(5, { runtime }), policy)]) {
+      expect(await settled(around.execute(() => Promise.reject(down)))).toEqual({ error: down });
+      expect(await settled(around.execute(() => 'value'))).toEqual({ value: 'value' });
+    }
+    expect(policy.snapshot().shadowRejections).toBe(6);
+  });
+
   it('keeps a synchronous function synchronous', () => {
     const wrapped = shadowRate({ limit: 1, interval: 100 }).wrap((n: number) => n);
     expect([wrapped(1), wrapped(2)]).toEqual([1, 2]);

@@ -29,6 +29,7 @@ describe('isTransientError', () => {
     'UND_ERR_HEADERS_TIMEOUT',
     'UND_ERR_BODY_TIMEOUT',
     'UND_ERR_SOCKET',
+    'TIMEOUT',
   ])('the code %s', (code) => {
     expect(isTransientError(coded(code))).toBe(true);
     expect(isTransientError({ code })).toBe(true);
@@ -50,8 +51,10 @@ describe('isTransientError', () => {
     ["the platform's TimeoutError", new DOMException('late', 'TimeoutError')],
     ["fetch's network failure", new TypeError('fetch failed', { cause: new Error('socket') })],
     ["fetch's broken body", new TypeError('terminated')],
+    ["a browser's network failure", new TypeError('network error')],
     ['a cause', caused(coded('ECONNRESET'))],
     ['a cause of a cause', caused({ status: 503 }, 5)],
+    ['the deepest cause that is believed', caused({ status: 503 }, 9)],
     [
       'an exhausted retry, by its cause',
       new RetryExhaustedError({ attempts: 3, lastException: coded('EPIPE') }),
@@ -67,6 +70,7 @@ describe('isTransientError', () => {
     ['a number', 503],
     ['a plain error', new Error('down')],
     ['another TypeError', new TypeError('x is not a function')],
+    ['an error that is no TypeError', new Error('terminated')],
     ['another code', coded('ENOENT')],
     ['a numeric code', { code: 503 }],
     ['an unexpected status', { status: 404 }],
@@ -78,7 +82,8 @@ describe('isTransientError', () => {
     ['a full bulkhead', new BulkheadRejectedError('x')],
     ['a rate limit', new RateLimitedError('x', { retryAfter: 1 })],
     ['causes that go round', cyclic],
-    ['a cause too deep to be believed', caused(coded('ECONNRESET'), 50)],
+    ['a cause too deep to be believed', caused(coded('ECONNRESET'), 10)],
+    ['a function', Object.assign(() => 1, { code: 'ECONNRESET' })],
     ['a hostile code', Object.defineProperty({}, 'code', { get: throws })],
     ['a hostile getStatus', { getStatus: throws }],
     ['a hostile cause', Object.defineProperty(new Error(), 'cause', { get: throws })],

@@ -109,7 +109,7 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   /** Gives the slot back, to the first that waits. */
   release(): void {
     this.inUse--;
-    if (this.#queue.size > 0) this.#startWaiting(this.#room);
+    this.#startWaiting(this.#room);
   }
 
   #startWaiting(room: number): void {

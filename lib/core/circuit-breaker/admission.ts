@@ -13,7 +13,7 @@ export abstract class Admission extends BoundPass {
   succeed(value: unknown): void {
     const { machine } = this;
     const { rules } = machine;
-    if (rules.judgesValues && rules.judge.ofValue(value) === 'failure') {
+    if (rules.judgesValues && rules.judge.isFailure(value)) {
       machine.failed++;
       this.failed(undefined);
     } else {
@@ -23,7 +23,7 @@ export abstract class Admission extends BoundPass {
   }
 
   fail(error: unknown): void {
-    if (this.machine.rules.judge.ofError(error) === 'nothing') {
+    if (!this.machine.rules.judge.counts(error)) {
       this.release();
       return;
     }

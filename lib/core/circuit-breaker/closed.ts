@@ -57,7 +57,7 @@ export class Closed extends Admission implements State {
   }
 
   #isSlow(elapsed: number): boolean {
-    return this.#slowAfter !== undefined && elapsed > this.#slowAfter;
+    return elapsed > (this.#slowAfter ?? Infinity);
   }
 
   #open(trip: Trip, error: unknown): void {
@@ -73,7 +73,7 @@ export class Closed extends Admission implements State {
 }
 
 function slowCallDuration({ options: { window } }: Machine): number | undefined {
-  return window.type === 'consecutive' ? undefined : window.slowCallDuration;
+  return (window as { slowCallDuration?: number }).slowCallDuration;
 }
 
 /** A call whose duration tells. */

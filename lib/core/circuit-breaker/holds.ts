@@ -40,6 +40,6 @@ export class Holds {
   #apply(): void {
     const { machine } = this;
     const wanted = this.#held.isolate > 0 ? Isolated : this.#held.disable > 0 ? Disabled : Closed;
-    if (!(machine.state instanceof wanted)) machine.enter(new wanted(machine));
+    machine.enter(new wanted(machine));
   }
 }

@@ -9,12 +9,9 @@ import { isRejection } from '../errors.js';
 import type { Logger } from '../runtime.js';
 import type { ResolvedCircuitBreakerOptions } from './options.js';
 
-/** What one settled call says of the dependency. */
-export type Verdict = 'success' | 'failure' | 'nothing';
-
 const isLocalAnswer: CompiledFilter = (error) => isRejection(error) || isAbortError(error);
 
-/** Decides what a result or an error says. A throwing filter or predicate makes it a failure. */
+/** Decides what counts as a failure. A throwing filter or predicate makes it one. */
 export class Judge {
   readonly #isFailure: ((result: unknown) => boolean) | undefined;
   readonly #counts: CompiledFilter;
@@ -34,22 +31,23 @@ export class Judge {
     this.#ignores = ignoring(ignoreExceptions, failureExceptions !== undefined);
   }
 
-  ofValue(value: unknown): Verdict {
+  /** To be asked only where there is an `isFailure`: without one a value is a success. */
+  isFailure(value: unknown): boolean {
     try {
-      return this.#isFailure?.(value) === true ? 'failure' : 'success';
+      return (this.#isFailure as (result: unknown) => unknown)(value) === true;
     } catch (thrown) {
       this.#report('isFailure', thrown);
-      return 'failure';
+      return true;
     }
   }
 
-  ofError(error: unknown): Verdict {
+  /** Whether an error counts; one that does not says nothing of the dependency. */
+  counts(error: unknown): boolean {
     try {
-      if (this.#ignores(error)) return 'nothing';
-      return this.#counts(error) ? 'failure' : 'nothing';
+      return !this.#ignores(error) && this.#counts(error);
     } catch (thrown) {
       this.#report('an error filter', thrown);
-      return 'failure';
+      return true;
     }
   }
 

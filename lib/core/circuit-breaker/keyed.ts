@@ -97,7 +97,7 @@ export class KeyedCircuitBreakers extends Policy {
       this.#rules = this.#rules.with(options);
       for (const machine of this.#closed.values()) machine.configure(this.#rules);
       for (const machine of this.#tripped.values()) machine.configure(this.#rules);
-      if (this.#closed.max !== options.maxKeys) this.#resize(options.maxKeys);
+      this.#resize(options.maxKeys);
     };
   }
 
@@ -156,9 +156,8 @@ export class KeyedCircuitBreakers extends Policy {
       admit: (args): Pass | undefined => {
         const machine = this.#machineOf(boundedKey(this.#keyFrom(keyOf, args)));
         const pass = machine.admit();
-        if (pass !== undefined) return new MemberPass(pass);
         refused = machine;
-        return undefined;
+        return pass && new MemberPass(pass);
       },
       refusal: () => (refused as Gate).refusal(),
     };
@@ -204,7 +203,7 @@ export class KeyedCircuitBreakers extends Policy {
     this.#looks = Math.min(this.#looks + LOOKS_FOR_A_KEY, this.#closed.size);
     const busy: string[] = [];
     for (const key of this.#closed.rkeys()) {
-      if (this.#closed.peek(key)?.inFlight === 0) {
+      if ((this.#closed.peek(key) as Machine).inFlight === 0) {
         this.#useAgain(busy);
         return key;
       }

@@ -123,7 +123,8 @@ export class Machine extends Totals implements Gate {
     return rejectionBy(this.#state, this.name, this.options.captureStack);
   }
 
-  // Transitions. Each names the state that asks for it: one that has gone decides nothing.
+  // Transitions. Each names the state that asks for it: where a call that has ended late asks, the
+  // state may have gone, and decides nothing.
 
   openFrom(from: State, error: unknown, opening: OpeningReport): void {
     if (from !== this.#state) return;
@@ -139,7 +140,6 @@ export class Machine extends Totals implements Gate {
   }
 
   probeFrom(from: Open): void {
-    if (from !== this.#state) return;
     this.#moveTo(new HalfOpen(this, from.consecutiveFailures, from.openedAt));
   }
 

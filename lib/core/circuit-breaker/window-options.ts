@@ -79,7 +79,7 @@ export const windowRule: Rule<ResolvedWindow> = (value) => {
   const outcome = typeRule(type);
   if ('value' in outcome) return (byType[outcome.value] as Rule<ResolvedWindow>)(value);
   const issues = new Issues();
-  issues.add('.type', 'problem' in outcome ? outcome.problem : 'is wrong', type);
+  issues.add('.type', outcome.problem, type);
   return { problems: issues.list };
 };
 

@@ -3,7 +3,7 @@ import { type Clock, parseDate, systemClock } from '../runtime.js';
 interface Answer {
   retryAfter?: unknown;
   headers?: unknown;
-  response?: unknown;
+  response?: { headers?: unknown } | null;
 }
 
 /**
@@ -13,18 +13,14 @@ interface Answer {
  */
 export function retryAfterOf(error: unknown, clock: Clock = systemClock): number | undefined {
   try {
-    const own = partOf(error);
+    const own = error as Answer | null | undefined;
     const asked = own?.retryAfter;
     if (typeof asked === 'number' && asked >= 0) return finite(asked);
-    const header = headerOf(own?.headers) ?? headerOf(partOf(own?.response)?.headers);
+    const header = headerOf(own?.headers) ?? headerOf(own?.response?.headers);
     return header === undefined ? undefined : parseHeader(header, clock);
   } catch {
     return undefined; // a hostile getter asks for nothing
   }
-}
-
-function partOf(value: unknown): Answer | undefined {
-  return typeof value === 'object' && value !== null ? value : undefined;
 }
 
 /** From fetch's `Headers`, or a plain object in any case, as axios and Node give them. */

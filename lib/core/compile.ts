@@ -1,5 +1,5 @@
-import { BoundPass } from './bound-pass.js';
 import { type CallContext, PLAIN, beginsUnstored, invoke, unstoredCallEnds } from './context.js';
+import { FusedGates } from './fused-gates.js';
 import { PromisedAnswer, delivering, failLater, promising, rejectLater } from './deliver.js';
 import type {
   Deliver,
@@ -79,10 +79,14 @@ function linkOne(
 function refusalsAt(stages: readonly Stage[], outermost: Refuse): Refuse[] {
   let refuse = outermost;
   const inside = stages.map((stage) => {
-    if ('link' in stage) refuse = stage.synchronous === true ? raise : rejectLater;
+    if (isLayer(stage)) refuse = stage.synchronous === true ? raise : rejectLater;
     return refuse;
   });
   return [outermost, ...inside];
+}
+
+function isLayer(stage: Stage): stage is Layer {
+  return !('admit' in stage) && !('watch' in stage);
 }
 
 /** The step that takes its gates in order, runs `inner`, and settles them in reverse. */
@@ -190,53 +194,5 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     return typeof (value as { then?: unknown }).then === 'function';
   } catch {
     return false; // a hostile getter: whoever awaits the value will meet it
-  }
-}
-
-/** Several gates as one: one step and one promise hop for all of them. */
-class FusedGates implements Gate {
-  #refusal!: Error;
-
-  constructor(private readonly gates: readonly Gate[]) {}
-
-  admit(args?: readonly unknown[]): Pass | undefined {
-    const passes: Pass[] = [];
-    for (const gate of this.gates) {
-      const pass = gate.admit(args);
-      if (pass === undefined) {
-        this.#unwind(passes, gate.refusal());
-        return undefined;
-      }
-      passes.push(pass);
-    }
-    return new FusedPass(passes);
-  }
-
-  refusal(): Error {
-    return this.#refusal;
-  }
-
-  /** The outer gates learn of an inner refusal as of any error of theirs. */
-  #unwind(passes: readonly Pass[], refusal: Error): void {
-    for (const pass of passes.toReversed()) pass.fail(refusal);
-    this.#refusal = refusal;
-  }
-}
-
-class FusedPass extends BoundPass {
-  constructor(private readonly passes: readonly Pass[]) {
-    super();
-  }
-
-  succeed(value: unknown): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).succeed(value);
-  }
-
-  fail(error: unknown): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).fail(error);
-  }
-
-  release(): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).release();
   }
 }

@@ -1,5 +1,5 @@
-import { type CallContext, type Work, beginsUnstored, unstoredCallEnds } from '../context.js';
-import { deliverTo, promising } from '../deliver.js';
+import { type Work, beginsUnstored, unstoredCallEnds } from '../context.js';
+import { promising } from '../deliver.js';
 import type { RetryExhaustedReason } from '../errors.js';
 import {
   type Deliver,
@@ -7,7 +7,6 @@ import {
   Policy,
   type PolicySetting,
   type PolicySnapshot,
-  type Receiver,
   type Run,
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
@@ -16,6 +15,7 @@ import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './opt
 import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
+import { FirstAttempt } from './first-attempt.js';
 import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
 
 /** How calls under a retry ended. */
@@ -187,40 +187,6 @@ export class RetryPolicy extends Policy implements Layer {
   snapshot(): RetrySnapshot {
     const { id, kind, name, options, calls, attempts, waited } = this;
     return { id, kind, name, options, calls: { ...calls }, attempts, waited };
-  }
-}
-
-/** The first attempt of a call whose answer goes to a receiver. */
-class FirstAttempt implements Receiver, RetriedCall {
-  constructor(
-    private readonly policy: RetryPolicy,
-    private readonly rules: RetryRules,
-    private readonly next: Run,
-    readonly work: Work,
-    readonly self: unknown,
-    readonly args: readonly unknown[] | undefined,
-    readonly call: CallContext,
-    private readonly startedAt: number,
-    private readonly receiver: Receiver,
-  ) {}
-
-  succeed(value: unknown): void {
-    const { decision } = this.rules;
-    if (decision.readsValues && decision.retriesValue(value)) {
-      this.#again({ value });
-      return;
-    }
-    this.policy.calls.first_try++;
-    this.receiver.succeed(value);
-  }
-
-  fail(error: unknown): void {
-    this.#again({ error });
-  }
-
-  #again(failed: FailedAttempt): void {
-    const { policy, rules, next, startedAt } = this;
-    deliverTo(this.receiver, policy.again(rules, next, this, startedAt, failed));
   }
 }
 

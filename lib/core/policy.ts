@@ -146,12 +146,12 @@ export abstract class Policy {
   /** What it adds to a pipeline, outermost first: neighbouring gates are fused, layers linked around. */
   abstract stages(): readonly Stage[];
 
-  /** The stages, watched where `timings` is on. */
-  timedStages(): readonly Stage[] {
+  /** Its stages, or those of one who shares its timings, watched where `timings` is on. */
+  timedStages(stages: readonly Stage[] = this.stages()): readonly Stage[] {
     const { timings = this.#setting?.timings } = this.options as { timings?: TimingsMode };
-    if (timings === undefined || timings === 'off') return this.stages();
+    if (timings === undefined || timings === 'off') return stages;
     this.#timings ??= new Timings(timings, runtimeWith(this.#setting?.runtime).clock);
-    return [this.#timings, ...this.stages()];
+    return [this.#timings, ...stages];
   }
 
   /** How long calls took, waits and attempts included; `undefined` while `timings` is off or unused. */

@@ -5,7 +5,7 @@ import { type CompiledPipeline, compile } from '../core/compile.js';
 import { ResilienceConfigError } from '../core/errors.js';
 import { EventHub } from '../core/events.js';
 import { Pipeline } from '../core/pipeline.js';
-import { Policy, type Stage } from '../core/policy.js';
+import { Policy, type PolicySetting, type Stage } from '../core/policy.js';
 import { RetryBudget, type RetryBudgetOptions } from '../core/retry/retry-budget.js';
 import { SyncRetryPolicy } from '../core/retry/retry-sync.js';
 import { RetryPolicy } from '../core/retry/retry.js';
@@ -104,7 +104,7 @@ export class ResilienceRegistry {
     if (made !== undefined) return expectKind(KeyedCircuitBreakers, made);
     // Under the options of the breaker of that name, which may have been changed since.
     const { options } = this.breaker(name, place);
-    return this.#keep(key, new KeyedCircuitBreakers(name, options, { runtime: this.runtime }));
+    return this.#keep(key, new KeyedCircuitBreakers(name, options, this.#setting()));
   }
 
   /**
@@ -211,7 +211,7 @@ export class ResilienceRegistry {
 
   #makeKeyed(given: unknown, name: string): KeyedCircuitBreakers {
     const options = withDefaults(given, this.#defaults.circuitBreaker) as CircuitBreakerOptions;
-    return new KeyedCircuitBreakers(name, options, { runtime: this.runtime });
+    return new KeyedCircuitBreakers(name, options, this.#setting());
   }
 
   #keep<P extends Policy>(key: unknown, policy: P): P {
@@ -240,8 +240,11 @@ export class ResilienceRegistry {
     const kind = PARTS[part];
     const defaults = kind.defaults && this.#defaults[kind.defaults];
     const options = this.withBudget(withDefaults(given, defaults), name);
-    const { timings } = this.#defaults;
-    return kind.make(options, { name, runtime: this.runtime, timings });
+    return kind.make(options, { name, ...this.#setting() });
+  }
+
+  #setting(): Pick<PolicySetting, 'runtime' | 'timings'> {
+    return { runtime: this.runtime, timings: this.#defaults.timings };
   }
 
   /** Puts the budget of this application in the place of its name. */

@@ -8,8 +8,10 @@ import {
   Policy,
   type PolicySetting,
   type PolicySnapshot,
+  type Stage,
 } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
+import type { TimingSummary } from '../timings.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Machine } from './machine.js';
 import {
@@ -275,6 +277,14 @@ class KeyedBy extends Policy {
 
   stages(): [Gate] {
     return [this.gate];
+  }
+
+  override timedStages(): readonly Stage[] {
+    return this.family.timedStages(this.stages());
+  }
+
+  override get timings(): TimingSummary | undefined {
+    return this.family.timings;
   }
 
   snapshot(): KeyedBreakersSnapshot {

@@ -17,7 +17,7 @@ import {
   text,
 } from '../validation.js';
 import type { Duration } from '../duration.js';
-import { givenOptions } from '../live-options.js';
+import { givenOptions, requireFixed } from '../live-options.js';
 import type { OpeningReport } from './opening-report.js';
 import { type ResolvedWindow, type WindowOptions, windowRule } from './window-options.js';
 import { type TimingsMode, timingsField } from '../timings.js';
@@ -181,9 +181,14 @@ export const NO_OPTIONS: CircuitBreakerOptions = Object.freeze({});
 /**
  * Checks and completes a breaker's options. Frozen ones are remembered, so that a keyed family, and all
  * breakers without options, share one object.
+ * @param before the options that these come after
  * @throws ResilienceConfigError naming every option that breaks its rule
  */
-export function resolveBreakerOptions(name: unknown, options: unknown): BreakerOptionsInForce {
+export function resolveBreakerOptions(
+  name: unknown,
+  options: unknown,
+  before?: BreakerOptionsInForce,
+): BreakerOptionsInForce {
   const known = inForce.get(options as object);
   if (known !== undefined && 'value' in text()(name)) return known;
   const issues = new Issues();
@@ -191,6 +196,7 @@ export function resolveBreakerOptions(name: unknown, options: unknown): BreakerO
     issues.add('circuitBreaker name', 'must be a non-empty string', name);
   const path = `circuitBreaker(${typeof name === 'string' ? name : '?'})`;
   const resolved = readOptions(circuitBreakerSchema, options, path, issues);
+  if (before) requireFixed(before, resolved, path, issues);
   issues.throwIfAny();
   const { recoveryTimeout } = resolved;
   const fixed = typeof recoveryTimeout === 'number' && recoveryTimeout > 0;
@@ -204,7 +210,7 @@ export function resolveBreakerOptions(name: unknown, options: unknown): BreakerO
 
 /**
  * `options` with `changes`, of which an undefined one counts as absent.
- * @throws ResilienceConfigError naming every option that breaks its rule
+ * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change
  */
 export function changedOptions(
   name: string,
@@ -215,5 +221,6 @@ export function changedOptions(
     return changes === undefined ? options : resolveBreakerOptions(name, changes); // which refuses it
   }
   const defined = Object.entries(changes).filter(([, value]) => value !== undefined);
-  return resolveBreakerOptions(name, { ...written.get(options), ...Object.fromEntries(defined) });
+  const merged = { ...written.get(options), ...Object.fromEntries(defined) };
+  return resolveBreakerOptions(name, merged, options);
 }

@@ -215,9 +215,8 @@ export function isRejection(error: unknown): boolean {
 }
 
 function brandOf(error: unknown): unknown {
-  if (typeof error !== 'object' || error === null) return undefined;
   try {
-    return (error as { [BRAND]?: unknown })[BRAND];
+    return (error as { [BRAND]?: unknown } | null | undefined)?.[BRAND];
   } catch {
     return undefined; // a hostile Proxy is not one of ours
   }

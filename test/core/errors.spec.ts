@@ -151,6 +151,7 @@ describe('isResilienceError', () => {
     (value) => {
       expect(isResilienceError(value)).toBe(false);
       expect(isRejection(value)).toBe(false);
+      expect(value instanceof ResilienceError).toBe(false);
     },
   );
 

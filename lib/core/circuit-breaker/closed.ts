@@ -70,8 +70,7 @@ export class Closed extends Admission implements State {
     const { window, failureThreshold } = this.machine.options;
     const { clock } = this.machine;
     this.#window =
-      this.#window.refit(window, failureThreshold) ??
-      makeWindow(window, failureThreshold, clock, this.#failures);
+      this.#window.refit?.(window) ?? makeWindow(window, failureThreshold, clock, this.#failures);
     this.#slowAfter = slowCallDuration(this.machine);
   }
 }

@@ -38,7 +38,7 @@ export class Judge {
 
   isFailure(value: unknown): boolean {
     try {
-      return (this.#isFailure as (result: unknown) => boolean)(value) === true;
+      return (this.#isFailure as (result: unknown) => unknown)(value) === true;
     } catch (thrown) {
       this.#report('isFailure', thrown);
       return true;

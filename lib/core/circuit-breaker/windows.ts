@@ -13,8 +13,8 @@ export interface Trip {
  */
 export interface FailureWindow {
   record(failed: boolean, slow: boolean): Trip | undefined;
-  /** This window under other options, with what it has counted; `undefined` where it cannot be kept. */
-  refit(window: ResolvedWindow, failureThreshold: number): FailureWindow | undefined;
+  /** This window under other options, where it has counted more than failures in a row and can keep that. */
+  refit?(window: ResolvedWindow): FailureWindow | undefined;
 }
 
 /** The window of one closed period, empty but for the `failures` in a row that are known. */
@@ -57,11 +57,6 @@ class ConsecutiveWindow implements FailureWindow {
       figures: { failures: this.#failures, failureThreshold },
     };
   }
-
-  refit({ type }: ResolvedWindow, failureThreshold: number): FailureWindow | undefined {
-    if (type !== 'consecutive') return undefined;
-    return new ConsecutiveWindow(failureThreshold, this.#failures);
-  }
 }
 
 /** What is in a window now. */
@@ -100,8 +95,8 @@ class RateWindow implements FailureWindow {
   }
 
   refit(window: ResolvedWindow): FailureWindow | undefined {
-    if (window.type === 'consecutive' || !this.ring.fits(window)) return undefined;
-    return new RateWindow(window, this.ring);
+    if (!this.ring.fits(window)) return undefined;
+    return new RateWindow(window as ResolvedCountWindow | ResolvedTimeWindow, this.ring);
   }
 }
 
@@ -129,7 +124,7 @@ class CountRing implements Ring {
   }
 
   fits(window: ResolvedWindow): boolean {
-    return window.type === 'count' && window.size === this.size;
+    return (window as Partial<ResolvedCountWindow>).size === this.size;
   }
 
   #forget(cell: number): void {
@@ -153,9 +148,7 @@ class TimeRing implements Ring {
   constructor(
     private readonly duration: number,
     private readonly clock: Clock,
-  ) {
-    this.#moveTo(Math.floor((clock.now() * BUCKETS) / duration));
-  }
+  ) {}
 
   add(failed: boolean, slow: boolean): void {
     const now = this.clock.now();
@@ -179,7 +172,7 @@ class TimeRing implements Ring {
   }
 
   fits(window: ResolvedWindow): boolean {
-    return window.type === 'time' && window.duration === this.duration;
+    return (window as Partial<ResolvedTimeWindow>).duration === this.duration;
   }
 
   /** Forgets every bucket that has gone by; after a long idle time that is all of them. */
@@ -187,10 +180,6 @@ class TimeRing implements Ring {
     const bucket = Math.floor((now * BUCKETS) / this.duration);
     const gone = Math.min(bucket - this.#bucket, BUCKETS);
     for (let step = 1; step <= gone; step++) this.#forget((this.#bucket + step) % BUCKETS);
-    if (gone > 0) this.#moveTo(bucket);
-  }
-
-  #moveTo(bucket: number): void {
     this.#bucket = bucket;
     this.#ends = ((bucket + 1) * this.duration) / BUCKETS;
   }

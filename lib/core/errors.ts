@@ -218,8 +218,9 @@ function brandOf(error: unknown): unknown {
   try {
     return (error as { [BRAND]?: unknown } | null | undefined)?.[BRAND];
   } catch {
-    return undefined; // a hostile Proxy is not one of ours
+    // A hostile Proxy is not one of ours.
   }
+  return undefined;
 }
 
 /** Makes a rejection without its stack trace, which is most of what a rejection costs. */

@@ -23,6 +23,7 @@ export class RetryDecision {
     this.#retryOnResult = retryOnResult;
   }
 
+  /** Without a `retryOnResult` no value is to be asked about. */
   get readsValues(): boolean {
     return this.#retryOnResult !== undefined;
   }
@@ -32,7 +33,10 @@ export class RetryDecision {
   }
 
   retriesValue(value: unknown): boolean {
-    return this.#contained('retryOnResult', () => this.#retryOnResult?.(value) === true);
+    return this.#contained(
+      'retryOnResult',
+      () => (this.#retryOnResult as (result: unknown) => unknown)(value) === true,
+    );
   }
 
   #contained(what: string, decide: () => boolean): boolean {

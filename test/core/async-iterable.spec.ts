@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { CircuitBreaker, type Policy, retry } from 'nestjs-bulwark/core';
+import { CircuitBreaker, type Policy, fallback, retry } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
@@ -26,6 +26,30 @@ async function* numbers(to: number, failAt?: number): AsyncGenerator<number, str
   }
   return 'end';
 }
+
+describe('R43 the answer of a fallback', () => {
+  it.each<[string, () => unknown, unknown[]]>([
+    ['a stream as it is', () => numbers(3), [1, 2, 3]],
+    ['an empty stream as it is', () => numbers(0), []],
+    ['anything else as the only item', () => 'cached', ['cached']],
+    ['a promise of it too', () => Promise.resolve('cached'), ['cached']],
+    ['a list as the only item', () => [1, 2], [[1, 2]]],
+    ['nothing as the only item', () => undefined, [undefined]],
+  ])('is %s', async (_what, answer, items) => {
+    const policy = fallback(answer, {}, { runtime: lab.runtime });
+    expect(await itemsOf(policy.wrap(numbers)(3, 1))).toEqual(items);
+    expect(policy.snapshot().calls).toEqual({ served: 1, failed: 0 });
+  });
+
+  it('fails with its own error, at its first item too', async () => {
+    const policy = fallback(() => numbers(3, 1), {}, { runtime: lab.runtime });
+    const items = policy.wrap(async function* () {
+      yield await Promise.reject<number>(new Error('first'));
+    })();
+    await expect(items.next()).rejects.toBe(down);
+    expect(policy.snapshot().calls).toEqual({ served: 0, failed: 1 });
+  });
+});
 
 /** A layer that ends the call with an error of its own when it is told to. */
 class Breakable extends PolicyBase implements Layer {

@@ -1,5 +1,12 @@
 import { jest } from '@jest/globals';
-import { CircuitBreaker, type Policy, fallback, retry } from 'nestjs-bulwark/core';
+import {
+  AbortError,
+  CircuitBreaker,
+  type Policy,
+  currentSignal,
+  fallback,
+  retry,
+} from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
@@ -86,6 +93,9 @@ describe('R43 an async iterator under a gate', () => {
     expect(await items.next()).toEqual({ done: true, value: undefined });
     const empty = breaker.protect(numbers)(0);
     expect(await empty.next()).toEqual({ done: true, value: 'end' });
+    expect(await empty.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ successfulCalls: 2, inFlight: 0 });
   });
 
   it('does nothing before its first item is asked for', async () => {
@@ -128,6 +138,38 @@ describe('R43 an async iterator under a gate', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('left early tells its work so', async () => {
+    let signal: AbortSignal | undefined;
+    const guarded = breaker.protect(async function* () {
+      signal = currentSignal();
+      yield* numbers(9);
+    });
+    for await (const n of guarded()) if (n === 2) break;
+    expect(signal?.reason).toEqual(new AbortError('The iteration was ended early'));
+  });
+
+  it('left before its first item ends as given up, though that comes later', async () => {
+    const first = deferred<number>();
+    const closed = jest.fn();
+    const guarded = breaker.protect(async function* () {
+      try {
+        yield await first.promise;
+      } finally {
+        closed();
+      }
+    });
+    const items = guarded();
+    const read = settled(items.next());
+    await items.return(undefined);
+    first.resolve(1);
+    await settlePromises();
+    expect(await read).toEqual({
+      error: new AbortError('The iteration was ended early'),
+    });
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(breaker.stats).toMatchObject({ ignoredCalls: 1, inFlight: 0 });
   });
 
   it('takes reads before their answers, in their order', async () => {

@@ -85,7 +85,5 @@ function isClass(matcher: ErrorMatcher): matcher is ErrorClass {
 }
 
 function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null
-    ? (error as { code?: unknown }).code
-    : undefined;
+  return (error as { code?: unknown } | null | undefined)?.code;
 }

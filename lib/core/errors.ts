@@ -231,12 +231,12 @@ export function isOwnAbort(error: unknown): boolean {
 }
 
 function brandOf(error: unknown): unknown {
-  if (typeof error !== 'object' || error === null) return undefined;
   try {
-    return (error as { [BRAND]?: unknown })[BRAND];
+    return (error as { [BRAND]?: unknown } | null | undefined)?.[BRAND];
   } catch {
-    return undefined; // a hostile Proxy is not one of ours
+    // A hostile Proxy is not one of ours.
   }
+  return undefined;
 }
 
 /** Makes a rejection without its stack trace, which is most of what a rejection costs. */

@@ -39,14 +39,14 @@ export function isTransientError(error: unknown): boolean {
 /** Whether `looks` holds for the error or for a cause of it; a hostile getter tells nothing. */
 export function someCause(error: unknown, looks: (suspect: Suspect) => boolean): boolean {
   let suspect = error;
-  for (let depth = 0; depth < MOST_CAUSES; depth++) {
-    if (typeof suspect !== 'object' || suspect === null) return false;
-    try {
+  try {
+    for (let depth = 0; depth < MOST_CAUSES; depth++) {
+      if (typeof suspect !== 'object' || suspect === null) return false;
       if (looks(suspect)) return true;
       suspect = (suspect as Suspect).cause;
-    } catch {
-      return false;
     }
+  } catch {
+    // A hostile getter.
   }
   return false;
 }

@@ -136,12 +136,11 @@ export function number(bounds: { min?: number; above?: number; max?: number }): 
   const least = above > -Infinity ? `above ${String(above)}` : `of at least ${String(min)}`;
   const problem = `must be a number ${least}${max < Infinity ? ` and at most ${String(max)}` : ''}`;
   return (value) =>
-    typeof value === 'number' &&
     Number.isFinite(value) &&
-    value >= min &&
-    value > above &&
-    value <= max
-      ? pass(value)
+    (value as number) >= min &&
+    (value as number) > above &&
+    (value as number) <= max
+      ? pass(value as number)
       : { problem };
 }
 
@@ -149,8 +148,8 @@ export function number(bounds: { min?: number; above?: number; max?: number }): 
 export function duration(min = 0): Rule<number> {
   const least = min > 0 ? `at least ${String(min)} ms` : 'not negative';
   return (value) => {
-    const parsed = parseDuration(value);
-    return parsed !== undefined && parsed >= min && parsed <= MAX_DURATION
+    const parsed = parseDuration(value) ?? NaN;
+    return parsed >= min && parsed <= MAX_DURATION
       ? pass(parsed)
       : {
           problem: `must be a duration (milliseconds or a string such as "30s"), ${least} and at most ${String(MAX_DURATION)} ms`,

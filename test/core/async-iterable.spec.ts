@@ -1,5 +1,12 @@
 import { jest } from '@jest/globals';
-import { CircuitBreaker, type Policy, retry } from 'nestjs-bulwark/core';
+import {
+  AbortError,
+  CircuitBreaker,
+  type Policy,
+  currentSignal,
+  fallback,
+  retry,
+} from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
@@ -26,6 +33,30 @@ async function* numbers(to: number, failAt?: number): AsyncGenerator<number, str
   }
   return 'end';
 }
+
+describe('R43 the answer of a fallback', () => {
+  it.each<[string, () => unknown, unknown[]]>([
+    ['a stream as it is', () => numbers(3), [1, 2, 3]],
+    ['an empty stream as it is', () => numbers(0), []],
+    ['anything else as the only item', () => 'cached', ['cached']],
+    ['a promise of it too', () => Promise.resolve('cached'), ['cached']],
+    ['a list as the only item', () => [1, 2], [[1, 2]]],
+    ['nothing as the only item', () => undefined, [undefined]],
+  ])('is %s', async (_what, answer, items) => {
+    const policy = fallback(answer, {}, { runtime: lab.runtime });
+    expect(await itemsOf(policy.wrap(numbers)(3, 1))).toEqual(items);
+    expect(policy.snapshot().calls).toEqual({ served: 1, failed: 0 });
+  });
+
+  it('fails with its own error, at its first item too', async () => {
+    const policy = fallback(() => numbers(3, 1), {}, { runtime: lab.runtime });
+    const items = policy.wrap(async function* () {
+      yield await Promise.reject<number>(new Error('first'));
+    })();
+    await expect(items.next()).rejects.toBe(down);
+    expect(policy.snapshot().calls).toEqual({ served: 0, failed: 1 });
+  });
+});
 
 /** A layer that ends the call with an error of its own when it is told to. */
 class Breakable extends PolicyBase implements Layer {
@@ -62,6 +93,9 @@ describe('R43 an async iterator under a gate', () => {
     expect(await items.next()).toEqual({ done: true, value: undefined });
     const empty = breaker.protect(numbers)(0);
     expect(await empty.next()).toEqual({ done: true, value: 'end' });
+    expect(await empty.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ successfulCalls: 2, inFlight: 0 });
   });
 
   it('does nothing before its first item is asked for', async () => {
@@ -104,6 +138,38 @@ describe('R43 an async iterator under a gate', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('left early tells its work so', async () => {
+    let signal: AbortSignal | undefined;
+    const guarded = breaker.protect(async function* () {
+      signal = currentSignal();
+      yield* numbers(9);
+    });
+    for await (const n of guarded()) if (n === 2) break;
+    expect(signal?.reason).toEqual(new AbortError('The iteration was ended early'));
+  });
+
+  it('left before its first item ends as given up, though that comes later', async () => {
+    const first = deferred<number>();
+    const closed = jest.fn();
+    const guarded = breaker.protect(async function* () {
+      try {
+        yield await first.promise;
+      } finally {
+        closed();
+      }
+    });
+    const items = guarded();
+    const read = settled(items.next());
+    await items.return(undefined);
+    first.resolve(1);
+    await settlePromises();
+    expect(await read).toEqual({
+      error: new AbortError('The iteration was ended early'),
+    });
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(breaker.stats).toMatchObject({ ignoredCalls: 1, inFlight: 0 });
   });
 
   it('takes reads before their answers, in their order', async () => {

@@ -182,6 +182,7 @@ describe('a scope', () => {
     const listener = jest.fn();
     const leave = scope.onAbort(listener);
     scope.close();
+    scope.onAbort(listener);
     expect(listenersOf(parent.signal)).toBe(0);
     parent.abort(reason);
     scope.abort(reason);

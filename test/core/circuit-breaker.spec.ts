@@ -676,6 +676,17 @@ describe('onStateChange', () => {
     expect(listener).toHaveBeenCalledTimes(1);
   });
 
+  it('tells those that stay when another leaves, and nobody else', async () => {
+    const breaker = brisk();
+    const [leaving, staying] = [jest.fn(), jest.fn()];
+    const leave = breaker.onStateChange(leaving);
+    breaker.onStateChange(staying);
+    leave();
+    await play(breaker, 'fff', lab);
+    expect([leaving.mock.calls.length, staying.mock.calls.length]).toEqual([0, 1]);
+    expect(lab.logger.errors).toEqual([]);
+  });
+
   it('R19 a listener that throws is logged; the others hear, and the caller sees its own', async () => {
     const heard = jest.fn();
     const breaker = brisk({ onStateChange: throws });

@@ -97,39 +97,48 @@ describe.each(every)('%s', (name, code, error, fields, rejected) => {
 });
 
 describe('messages', () => {
-  it.each<[Error, string]>([
-    [new CircuitBreakerError('a'), 'Circuit breaker "a" is open'],
+  it.each<[() => Error, string]>([
+    [() => new CircuitBreakerError('a'), 'Circuit breaker "a" is open'],
     [
-      new CircuitBreakerError('a', { remainingTimeout: 1500.4 }),
+      () => new CircuitBreakerError('a', { remainingTimeout: 1500.4 }),
       'Circuit breaker "a" is open; try again in 1501 ms',
     ],
-    [new CircuitBreakerError('a', { state: 'half_open' }), 'Circuit breaker "a" is half_open'],
     [
-      new CircuitBreakerError('a', { state: 'closed', remainingTimeout: 5 }),
+      () => new CircuitBreakerError('a', { state: 'half_open' }),
+      'Circuit breaker "a" is half_open',
+    ],
+    [
+      () => new CircuitBreakerError('a', { state: 'closed', remainingTimeout: 5 }),
       'Circuit breaker "a" is closed and ramping up',
     ],
-    [new BulkheadRejectedError('two\nlines\u2028'), 'Bulkhead "two\\u000alines\\u2028" is full'],
     [
-      new RetryExhaustedError({ attempts: 1, lastException: down }),
+      () => new BulkheadRejectedError('two\nlines\u2028'),
+      'Bulkhead "two\\u000alines\\u2028" is full',
+    ],
+    [
+      () => new RetryExhaustedError({ attempts: 1, lastException: down }),
       'Gave up after 1 attempt (attempts)',
     ],
     [
-      new RetryExhaustedError({ attempts: 2, lastException: down, reason: 'deadline' }),
+      () => new RetryExhaustedError({ attempts: 2, lastException: down, reason: 'deadline' }),
       'Gave up after 2 attempts (deadline)',
     ],
-    [new TimeoutError(250), 'Timed out after 250 ms'],
-    [new BulkheadRejectedError('db'), 'Bulkhead "db" is full'],
+    [() => new TimeoutError(250), 'Timed out after 250 ms'],
+    [() => new BulkheadRejectedError('db'), 'Bulkhead "db" is full'],
     [
-      new RateLimitedError('api', { retryAfter: 0.2 }),
+      () => new RateLimitedError('api', { retryAfter: 0.2 }),
       'Rate limit "api" reached; try again in 1 ms',
     ],
-    [new ThrottledError('api'), 'Client throttle "api" holds calls back: too few are accepted'],
     [
-      new ResilienceConfigError(['a is bad', 'b is worse']),
+      () => new ThrottledError('api'),
+      'Client throttle "api" holds calls back: too few are accepted',
+    ],
+    [
+      () => new ResilienceConfigError(['a is bad', 'b is worse']),
       'Invalid resilience configuration:\n  - a is bad\n  - b is worse',
     ],
-  ])('%s', (error, message) => {
-    expect(error.message).toBe(message);
+  ])('%s says: %s', (make, message) => {
+    expect(make().message).toBe(message);
   });
 
   it('a breaker error without a known time has none', () => {
@@ -151,6 +160,7 @@ describe('isResilienceError', () => {
     (value) => {
       expect(isResilienceError(value)).toBe(false);
       expect(isRejection(value)).toBe(false);
+      expect(value instanceof ResilienceError).toBe(false);
     },
   );
 

@@ -7,6 +7,7 @@ import {
   type RateLimitPolicy,
   RateLimitedError,
   TimeoutError,
+  bulkhead,
   isResilienceError,
   pipeline,
   rateLimit,
@@ -45,6 +46,7 @@ describe('a rate limit', () => {
       'cccxcxcccx',
     ],
     ['takes durations', { limit: 1, interval: '10ms' }, 'cc.c', 'cxc'],
+    ['takes a microsecond for rounding', { limit: 1, interval: 10.001 }, 'c.cc', 'ccx'],
   ])('%s', async (_what, options, history, seen) => {
     expect(await play(limiter(options), history)).toBe(seen);
   });
@@ -90,6 +92,27 @@ describe('a rate limit', () => {
         }
       }),
     );
+  });
+
+  it('takes no token for finding out that a function returns a stream', async () => {
+    const policy = limiter({ limit: 1, interval: 1000 });
+    const numbers = policy.wrap(() =>
+      (async function* () {
+        yield await Promise.resolve(1);
+      })(),
+    );
+    const seen: number[] = [];
+    for await (const each of numbers()) seen.push(each);
+    expect(seen).toEqual([1]);
+    expect(policy.snapshot().tokens).toBe(0);
+    expect(await settled(numbers().next())).toMatchObject({ error: { code: 'RATE_LIMITED' } });
+  });
+
+  it('keeps the token of a call that fails', async () => {
+    const policy = limiter({ limit: 1, interval: 1000 });
+    const gates = pipeline(policy, bulkhead({}, { runtime: lab.runtime }));
+    expect(await lab.errorOf(gates.execute(() => Promise.reject(down)))).toBe(down);
+    expect(policy.snapshot().tokens).toBe(0);
   });
 
   it('keeps the kind of result of a synchronous function, and throws from it', () => {
@@ -220,6 +243,7 @@ describe('a rate limit with maxWait', () => {
     expect([TimeoutError, RateLimitedError]).toContain(
       ('error' in outcome ? (outcome.error as Error) : down).constructor,
     );
+    expect(policy.snapshot().calls).toEqual({ permitted: 1, waited: 0, rejected: 1 });
   });
 
   it('starts waiting work in the async context of its own caller', async () => {

@@ -40,6 +40,10 @@ describe('R1 the delay grows', () => {
     expect(delays({ ...options, jitter: 0 }, expected.length)).toEqual(expected);
   });
 
+  it('stays nothing where it starts with nothing, however often it doubles', () => {
+    expect(new RetryConfig({ baseDelay: 0 }).calculateDelay(5000)).toBe(0);
+  });
+
   it('is 1-based and pure but for chance', () => {
     const config = new RetryConfig({ jitter: 0 });
     expect([config.calculateDelay(3), config.calculateDelay(1), config.calculateDelay(3)]).toEqual([

@@ -1,4 +1,4 @@
-import { RateLimitedError, type RetryOptions, retry } from 'nestjs-bulwark/core';
+import { RateLimitedError, type RetryOptions, retry, retryAfterOf } from 'nestjs-bulwark/core';
 import { Lab, down } from '../support/lab.js';
 
 let lab: Lab;
@@ -74,6 +74,27 @@ describe('the least wait that an error asks for', () => {
     ],
     ['a header with a fraction', () => withHeaders({ 'retry-after': '1.25' }), 1250],
     ['a header of nine digits', () => withHeaders({ 'retry-after': '000000002' }), 2000],
+    [
+      'a header of its response where it has others of its own',
+      () => ({ headers: { age: '1' }, ...withHeaders({ 'retry-after': '2' }) }),
+      2000,
+    ],
+    [
+      'a date with a remark, of 64 characters',
+      () => withHeaders({ 'retry-after': `${httpDate(10_000)} (${'x'.repeat(32)})` }),
+      10_000,
+    ],
+    ['a header among others', () => withHeaders({ age: '1', 'retry-after': '2' }), 2000],
+    [
+      'a header where its field is no time',
+      () => ({ retryAfter: '5000', ...withHeaders({ 'retry-after': '2' }) }),
+      2000,
+    ],
+    [
+      'a header where its field is negative',
+      () => ({ retryAfter: -1, ...withHeaders({ 'retry-after': '2' }) }),
+      2000,
+    ],
   ])('%s', async (_what, error, expected) => {
     expect(await waitAfter(error(), { retryOn: () => true })).toBe(expected);
   });
@@ -104,6 +125,9 @@ describe('the least wait that an error asks for', () => {
     ['a header of far too many letters', () => withHeaders({ 'retry-after': 'Mon'.repeat(9999) })],
     ['an empty header', () => withHeaders({ 'retry-after': '' })],
     ['a header that is an object', () => withHeaders({ 'retry-after': {} })],
+    ['a date without its weekday', () => withHeaders({ 'retry-after': httpDate(9000).slice(5) })],
+    ['a date behind a letter', () => withHeaders({ 'retry-after': `x${httpDate(9000).slice(4)}` })],
+    ['a header that is a Date', () => withHeaders({ 'retry-after': new Date(Date.now() + 9e6) })],
     ['an empty list of headers', () => withHeaders({ 'retry-after': [] })],
     ['headers that are no object', () => withHeaders('retry-after: 9')],
     ['no headers', () => withHeaders(null)],
@@ -118,8 +142,9 @@ describe('the least wait that an error asks for', () => {
           },
         }),
     ],
-  ])('%s asks for nothing: the back-off stands', async (_what, error) => {
+  ])('%s asks for nothing: the back-off stands', async (what, error) => {
     expect(await waitAfter(error())).toBe(100);
+    expect(retryAfterOf(error(), lab.clock)).toBe(what === 'a date gone by' ? 0 : undefined);
   });
 
   it('never shortens the back-off', async () => {

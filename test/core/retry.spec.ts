@@ -448,7 +448,7 @@ describe('R6 callbacks that throw', () => {
     const policy = retrying(options);
     expect(await lab.errorOf(policy.execute(scripted('f')))).toBe(down);
     expect(lab.logger.errors).toMatchObject([
-      { message: expect.stringContaining('filter threw'), cause: boom },
+      { message: 'Retry "retry": an error filter threw; not retried', cause: boom },
     ]);
     expect(lab.clock.pendingTimers).toBe(0);
   });
@@ -456,7 +456,9 @@ describe('R6 callbacks that throw', () => {
   it('retryOnResult means "not retryable": the value is returned', async () => {
     const policy = retrying({ retryOnResult: throws });
     expect(await lab.outcomeOf(policy.execute(() => 'value'))).toEqual({ value: 'value' });
-    expect(lab.logger.errors).toMatchObject([{ cause: boom }]);
+    expect(lab.logger.errors).toMatchObject([
+      { message: 'Retry "retry": retryOnResult threw; not retried', cause: boom },
+    ]);
   });
 
   it('an error with hostile getters is retried like any other', async () => {

@@ -48,6 +48,12 @@ describe.each(kinds)('R85: timings of a %s', (_kind, make) => {
     expect(policy.timings).toBeUndefined();
   });
 
+  it('all: nothing before the first call has ended', () => {
+    const policy = make('all', new FakeClock());
+    void policy.execute(() => new Promise(() => undefined));
+    expect(policy.timings).toEqual({ count: 0, p50: 0, p90: 0, p99: 0 });
+  });
+
   it('all: each call, to 12.5%', async () => {
     const clock = new FakeClock();
     const policy = make('all', clock);

@@ -69,45 +69,63 @@ describe('rules', () => {
     expect(duration(10)(10)).toEqual({ value: 10 });
   });
 
-  it.each<[Rule<unknown>, unknown, string]>([
-    [integer(1), 0, 'must be a whole number of at least 1'],
-    [integer(1, 3), 0, 'must be a whole number of at least 1 and at most 3'],
-    [number({ above: 0, max: 1 }), 0, 'must be a number above 0 and at most 1'],
-    [number({ min: 2 }), 0, 'must be a number of at least 2'],
+  it.each<[() => Rule<unknown>, unknown, string]>([
+    [() => integer(1), 0, 'must be a whole number of at least 1'],
+    [() => integer(1, 3), 0, 'must be a whole number of at least 1 and at most 3'],
+    [() => number({ above: 0, max: 1 }), 0, 'must be a number above 0 and at most 1'],
+    [() => number({ min: 2 }), 0, 'must be a number of at least 2'],
     [
-      duration(),
+      () => duration(),
       -1,
       'must be a duration (milliseconds or a string such as "30s"), not negative and at most 2147483647 ms',
     ],
     [
-      duration(10),
+      () => duration(10),
       9,
       'must be a duration (milliseconds or a string such as "30s"), at least 10 ms and at most 2147483647 ms',
     ],
-    [boolean(), 5, 'must be true or false'],
-    [text(), '', 'must be a non-empty string'],
-    [callback(), 5, 'must be a function'],
-    [predicate(), 5, 'must be a function that returns true or false (not async)'],
+    [() => boolean(), 5, 'must be true or false'],
+    [() => text(), '', 'must be a non-empty string'],
+    [() => callback(), 5, 'must be a function'],
+    [() => predicate(), 5, 'must be a function that returns true or false (not async)'],
     [
-      oneOf('linear', 'constant'),
+      () => oneOf('linear', 'constant'),
       'liner',
       'must be one of "linear", "constant" – did you mean "linear"?',
     ],
-    [oneOf('linear', 'constant'), 'xyz', 'must be one of "linear", "constant"'],
-    [oneOf('linear', 'constant'), 5, 'must be one of "linear", "constant"'],
-    [either(boolean(), text()), 5, 'must be true or false, or be a non-empty string'],
+    [() => oneOf('linear', 'constant'), 'xyz', 'must be one of "linear", "constant"'],
+    [() => oneOf('linear', 'constant'), 5, 'must be one of "linear", "constant"'],
+    [() => either(boolean(), text()), 5, 'must be true or false, or be a non-empty string'],
     [
-      either(nested({ a: required(integer(1)), b: required(boolean()) }), text()),
+      () => either(nested({ a: required(integer(1)), b: required(boolean()) }), text()),
       {},
       '.a must be a whole number of at least 1, got undefined; .b must be true or false, got undefined, or be a non-empty string',
     ],
     [
-      either(text(), either(boolean(), integer(1))),
+      () => either(text(), nested({ a: required(boolean()) })),
+      {},
+      'must be a non-empty string, or .a must be true or false, got undefined',
+    ],
+    [
+      () => either(nested({}), text()),
+      5,
+      'must be an object of options, got 5, or be a non-empty string',
+    ],
+    [
+      () => either(text(), either(boolean(), integer(1))),
       0,
       'must be a non-empty string, or be true or false, or be a whole number of at least 1',
     ],
-  ])('say what they want', (rule, value, problem) => {
-    expect(rule(value)).toEqual({ problem });
+  ])('say what they want', (make, value, problem) => {
+    expect(make()(value)).toEqual({ problem });
+  });
+
+  it('check options together only where each of them is well', () => {
+    const check = (_options: object, issues: Issues): unknown =>
+      issues.list.push('.a and .b clash');
+    const rule = nested({ a: required(boolean()) }, check);
+    expect(rule({ a: 5 })).toEqual({ problems: ['.a must be true or false, got 5'] });
+    expect(rule({ a: true })).toEqual({ problems: ['.a and .b clash'] });
   });
 });
 

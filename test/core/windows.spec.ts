@@ -114,6 +114,13 @@ describe('R70 a time window moves on', () => {
     expect(record(breaker, 'f')).toBe(state);
   });
 
+  it('counts a call at the edge of a tenth to the one that begins', () => {
+    const breaker = withWindow({ type: 'time', duration: '10s', minimumCalls: 2, failureRate: 1 });
+    expect(record(breaker, 's.f')).toBe('closed');
+    lab.clock.jump(9999);
+    expect(record(breaker, 'f')).toBe('open');
+  });
+
   it('forgets tenth by tenth, not all at once', () => {
     const breaker = withWindow({ type: 'time', duration: '10s', minimumCalls: 8, failureRate: 1 });
     expect(record(breaker, 'f.f.f.f.f.f.f')).toBe('closed'); // seconds 0 to 6

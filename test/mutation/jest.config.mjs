@@ -7,7 +7,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 export default {
   ...config,
   rootDir: fileURLToPath(new URL('../..', import.meta.url)),
-  testRegex: '/test/(core|contract|issues)/.*\\.spec\\.ts$',
+  testRegex: '/test/(core|contract|issues|rxjs)/.*\\.spec\\.ts$',
   testPathIgnorePatterns: [
     '/node_modules/',
     '/test/core/types\\.spec\\.ts$',

@@ -67,7 +67,7 @@ export class Closed extends Admission implements State {
   /** Takes on changed options; what has been counted stays where the window can hold it. */
   refit(): void {
     const { rules } = this.machine;
-    this.#window = this.#window.refit(rules.options.window) ?? rules.newWindow();
+    this.#window = this.#window.refit?.(rules.options.window) ?? rules.newWindow();
     this.#slowAfter = slowCallDuration(this.machine);
   }
 }

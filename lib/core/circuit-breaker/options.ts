@@ -199,8 +199,8 @@ export function resolveBreakerOptions(
   if (before) requireFixed(before, resolved, path, issues);
   issues.throwIfAny();
   const { recoveryTimeout } = resolved;
-  const fixed = typeof recoveryTimeout === 'number' && recoveryTimeout > 0;
-  const { probeTimeout = fixed ? recoveryTimeout : DEFAULT_RECOVERY } = resolved;
+  const fixed = Number(recoveryTimeout); // NaN for a function
+  const { probeTimeout = fixed > 0 ? fixed : DEFAULT_RECOVERY } = resolved;
   const complete = Object.freeze({ ...resolved, probeTimeout });
   inForce.set(complete, complete);
   written.set(complete, givenOptions(options as object | undefined, resolved));

@@ -11,7 +11,7 @@ export function openTime(rules: Rules, error: unknown, failedRecoveries: number)
   const { recoveryBackoff, recoveryJitter } = rules.options;
   const base = baseTime(rules, error);
   const grown = recoveryBackoff ? grownTime(base, recoveryBackoff, failedRecoveries) : base;
-  return recoveryJitter === 0 ? grown : grown * (1 + recoveryJitter * rules.runtime.random());
+  return grown * (1 + recoveryJitter * rules.runtime.random());
 }
 
 /** Never below the time itself, also where that is above the cap. */
@@ -34,8 +34,8 @@ function baseTime({ name, options, runtime }: Rules, error: unknown): number {
     () => (asked = recoveryTimeout(error)),
     (thrown) => runtime.logger.error(message, thrown),
   );
-  const time = parseDuration(asked);
-  return time !== undefined && time >= 0 ? Math.min(time, MAX_DURATION) : DEFAULT_RECOVERY;
+  const time = parseDuration(asked) ?? -1;
+  return time >= 0 ? Math.min(time, MAX_DURATION) : DEFAULT_RECOVERY;
 }
 
 /** Admits a rising share of calls for a while, so that a recovering dependency is not flooded. */

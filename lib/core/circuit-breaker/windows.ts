@@ -15,8 +15,8 @@ export interface FailureWindow {
   succeeded(slow: boolean): Trip | undefined;
   /** @param failures in a row, this one included */
   failed(slow: boolean, failures: number): Trip | undefined;
-  /** This window under other options, with what it has counted; `undefined` where it cannot be kept. */
-  refit(window: ResolvedWindow): FailureWindow | undefined;
+  /** This window under other options, where it has counted more than failures in a row and can keep that. */
+  refit?(window: ResolvedWindow): FailureWindow | undefined;
 }
 
 /** The window of one closed period. */
@@ -47,10 +47,6 @@ class ConsecutiveWindow implements FailureWindow {
     const { failureThreshold } = this;
     if (failures < failureThreshold) return undefined;
     return { rule: 'consecutive_failures', figures: { failures, failureThreshold } };
-  }
-
-  refit(): undefined {
-    return undefined; // nothing to keep
   }
 }
 
@@ -98,8 +94,8 @@ class RateWindow implements FailureWindow {
   }
 
   refit(window: ResolvedWindow): FailureWindow | undefined {
-    if (window.type === 'consecutive' || !this.ring.fits(window)) return undefined;
-    return new RateWindow(window, this.ring);
+    if (!this.ring.fits(window)) return undefined;
+    return new RateWindow(window as ResolvedCountWindow | ResolvedTimeWindow, this.ring);
   }
 }
 
@@ -127,7 +123,7 @@ class CountRing implements Ring {
   }
 
   fits(window: ResolvedWindow): boolean {
-    return window.type === 'count' && window.size === this.size;
+    return (window as Partial<ResolvedCountWindow>).size === this.size;
   }
 
   #forget(cell: number): void {
@@ -151,9 +147,7 @@ class TimeRing implements Ring {
   constructor(
     private readonly duration: number,
     private readonly clock: Clock,
-  ) {
-    this.#moveTo(Math.floor((clock.now() * BUCKETS) / duration));
-  }
+  ) {}
 
   add(failed: boolean, slow: boolean): void {
     const now = this.clock.now();
@@ -177,7 +171,7 @@ class TimeRing implements Ring {
   }
 
   fits(window: ResolvedWindow): boolean {
-    return window.type === 'time' && window.duration === this.duration;
+    return (window as Partial<ResolvedTimeWindow>).duration === this.duration;
   }
 
   /** Forgets every bucket that has gone by; after a long idle time that is all of them. */
@@ -185,10 +179,6 @@ class TimeRing implements Ring {
     const bucket = Math.floor((now * BUCKETS) / this.duration);
     const gone = Math.min(bucket - this.#bucket, BUCKETS);
     for (let step = 1; step <= gone; step++) this.#forget((this.#bucket + step) % BUCKETS);
-    if (gone > 0) this.#moveTo(bucket);
-  }
-
-  #moveTo(bucket: number): void {
     this.#bucket = bucket;
     this.#ends = ((bucket + 1) * this.duration) / BUCKETS;
   }

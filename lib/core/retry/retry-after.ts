@@ -3,7 +3,7 @@ import { type Clock, parseDate, systemClock } from '../runtime.js';
 interface Answer {
   retryAfter?: unknown;
   headers?: unknown;
-  response?: { headers?: unknown } | null;
+  response?: Answer | null;
 }
 
 /**
@@ -13,26 +13,26 @@ interface Answer {
  */
 export function retryAfterOf(error: unknown, clock: Clock = systemClock): number | undefined {
   try {
-    const own = error as Answer | null | undefined;
-    const asked = own?.retryAfter;
+    const own = (error ?? {}) as Answer;
+    const asked = own.retryAfter;
     if (typeof asked === 'number' && asked >= 0) return finite(asked);
-    const header = headerOf(own?.headers) ?? headerOf(own?.response?.headers);
-    return header === undefined ? undefined : parseHeader(header, clock);
+    return parseHeader(headerOf(own.headers) || headerOf((own.response ?? {}).headers), clock);
   } catch {
-    return undefined; // a hostile getter asks for nothing
+    // A hostile getter asks for nothing.
   }
+  return undefined;
 }
 
-/** From fetch's `Headers`, or a plain object in any case, as axios and Node give them. */
-function headerOf(headers: unknown): string | undefined {
-  if (typeof headers !== 'object' || headers === null) return undefined;
+/** Empty where there is none. From fetch's `Headers`, or a plain object in any case, as axios and Node give them. */
+function headerOf(headers: unknown): string {
+  if (typeof headers !== 'object' || headers === null) return '';
   const { get } = headers as { get?: unknown };
   const value: unknown =
     typeof get === 'function'
       ? (get as (name: string) => unknown).call(headers, 'retry-after')
       : Object.entries(headers).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
   const first: unknown = Array.isArray(value) ? value[0] : value;
-  return typeof first === 'string' || typeof first === 'number' ? String(first) : undefined;
+  return typeof first === 'string' || typeof first === 'number' ? String(first) : '';
 }
 
 function parseHeader(header: string, clock: Clock): number | undefined {

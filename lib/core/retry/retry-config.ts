@@ -48,7 +48,6 @@ export class RetryConfig implements ResolvedRetryOptions {
 
 /** @throws ResilienceConfigError */
 export function resolveRetryOptions(options: unknown, path: string): ResolvedRetryOptions {
-  if (options instanceof RetryConfig) return options;
   const issues = new Issues();
   const resolved = readRetryOptions(options, path, issues);
   issues.throwIfAny();

@@ -31,7 +31,10 @@ export class RetryDecision {
   }
 
   retriesValue(value: unknown): boolean {
-    return this.#contained('retryOnResult', () => this.#retryOnResult?.(value) === true);
+    return this.#contained(
+      'retryOnResult',
+      () => (this.#retryOnResult as (result: unknown) => unknown)(value) === true,
+    );
   }
 
   #contained(what: string, decide: () => boolean): boolean {

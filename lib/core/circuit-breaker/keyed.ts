@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { BoundPass } from '../bound-pass.js';
 import { CircuitState } from '../errors.js';
 import {
   type Gate,
@@ -12,8 +10,10 @@ import {
 } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
 import type { TimingSummary } from '../timings.js';
+import { type BreakerKeyFunction, boundedKey } from './breaker-key.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Machine } from './machine.js';
+import { MemberPass } from './member-pass.js';
 import {
   type BreakerOptionsInForce,
   type CircuitBreakerOptions,
@@ -21,6 +21,8 @@ import {
   resolveBreakerOptions,
 } from './options.js';
 import { Rules } from './rules.js';
+
+export type { BreakerKeyFunction } from './breaker-key.js';
 
 /** What a family of breakers shows of itself: never a row for each key. */
 export interface KeyedBreakerSummary {
@@ -37,12 +39,6 @@ export interface KeyedBreakersSnapshot extends PolicySnapshot {
   readonly summary: KeyedBreakerSummary;
 }
 
-/** Picks the key of a call from its arguments: a tenant, a host, a shard. */
-// `any`: the arguments are the protected method's.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type BreakerKeyFunction = (...args: any[]) => string | number | bigint | boolean | undefined;
-
-const LONGEST_KEY = 128;
 const MOST_EXAMPLES = 10;
 const LOOKS_FOR_A_KEY = 256;
 
@@ -233,28 +229,6 @@ export class KeyedCircuitBreakers extends Policy {
   }
 }
 
-/**
- * Binds a member's pass for one call: bound for all calls of the member, as a breaker of its own does
- * it, it takes 200 bytes of each key, and a processor that goes from key to key has none of them at hand.
- */
-class MemberPass extends BoundPass {
-  constructor(private readonly pass: Pass) {
-    super();
-  }
-
-  succeed(value: unknown): void {
-    this.pass.succeed(value);
-  }
-
-  fail(error: unknown): void {
-    this.pass.fail(error);
-  }
-
-  release(): void {
-    this.pass.release();
-  }
-}
-
 /** A keyed family at one place: the same breakers, with the key that this place reads. */
 class KeyedBy extends Policy {
   readonly kind = 'circuitBreaker';
@@ -290,18 +264,4 @@ class KeyedBy extends Policy {
   snapshot(): KeyedBreakersSnapshot {
     return this.family.snapshot();
   }
-}
-
-/** Keys may come from outside: their length is bounded, and long ones stay apart by their digest. */
-function boundedKey(key: unknown): string {
-  const known = typeof key === 'string' ? key : describeKey(key);
-  return known.length <= LONGEST_KEY
-    ? known
-    : createHash('sha256').update(known).digest('base64url');
-}
-
-function describeKey(key: unknown): string {
-  return typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean'
-    ? String(key)
-    : '';
 }

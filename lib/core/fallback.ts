@@ -93,19 +93,20 @@ export class FallbackPolicy extends Policy implements Layer {
         unstored ? endUnstored : undefined,
         (error: unknown) => {
           if (unstored) unstoredCallEnds();
-          return this.answer(error, self, args, call);
+          return this.#answer(error, self, args, call);
         },
       );
     };
   }
 
   deliver(next: Deliver): Deliver {
+    const answer: Answer = (...failed) => this.#answer(...failed);
     return (work, self, args, call, receiver) =>
-      next(work, self, args, call, new ReplacedFailure(this, self, args, call, receiver));
+      next(work, self, args, call, new ReplacedFailure(answer, self, args, call, receiver));
   }
 
   /** The handler's answer to an error that it covers; rejects with any other. */
-  async answer(
+  async #answer(
     error: unknown,
     self: unknown,
     args: readonly unknown[] | undefined,
@@ -158,10 +159,17 @@ export class FallbackPolicy extends Policy implements Layer {
   }
 }
 
+type Answer = (
+  error: unknown,
+  self: unknown,
+  args: readonly unknown[] | undefined,
+  call: CallContext,
+) => Promise<unknown>;
+
 /** A call whose failure the fallback answers. */
 class ReplacedFailure implements Receiver {
   constructor(
-    private readonly policy: FallbackPolicy,
+    private readonly answer: Answer,
     private readonly self: unknown,
     private readonly args: readonly unknown[] | undefined,
     private readonly call: CallContext,
@@ -173,7 +181,7 @@ class ReplacedFailure implements Receiver {
   }
 
   fail(error: unknown): void {
-    deliverTo(this.receiver, this.policy.answer(error, this.self, this.args, this.call));
+    deliverTo(this.receiver, this.answer(error, this.self, this.args, this.call));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { CallContext, Work } from '../context.js';
 import { deliverTo } from '../deliver.js';
 import type { Receiver, Run } from '../policy.js';
-import type { FailedAttempt, RetriedCall } from './retry-run.js';
+import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
 import type { RetryPolicy, RetryRules } from './retry.js';
 
 /** The first attempt of a call whose answer goes to a receiver. */
@@ -33,7 +33,7 @@ export class FirstAttempt implements Receiver, RetriedCall {
   }
 
   #again(failed: FailedAttempt): void {
-    const { policy, rules, next, startedAt } = this;
-    deliverTo(this.receiver, policy.again(rules, next, this, startedAt, failed));
+    const run = new RetryRun(this.policy, this.rules, this.next, this, this.startedAt);
+    deliverTo(this.receiver, run.after(failed));
   }
 }

@@ -114,7 +114,7 @@ export class RetryPolicy extends Policy implements Layer {
       // The one closure that a successful call makes.
       const retries = (error: unknown): Promise<unknown> => {
         if (unstored) unstoredCallEnds();
-        return this.again(rules, next, { work, self, args, call: first }, startedAt, { error });
+        return this.#again(rules, next, { work, self, args, call: first }, startedAt, { error });
       };
       let result: unknown;
       try {
@@ -129,7 +129,7 @@ export class RetryPolicy extends Policy implements Layer {
         if (!rules.decision.retriesValue(value)) return onFirst(value);
         if (unstored) unstoredCallEnds();
         const target = { work, self, args, call: first };
-        return this.again(rules, next, target, startedAt, { value });
+        return this.#again(rules, next, target, startedAt, { value });
       }, retries);
     };
   }
@@ -163,7 +163,7 @@ export class RetryPolicy extends Policy implements Layer {
   }
 
   /** The call's further attempts, after one that `failed`. */
-  again(
+  #again(
     rules: RetryRules,
     next: Run,
     target: RetriedCall,

@@ -343,7 +343,8 @@ describe('a Retry-After header of a dependency', () => {
   ])('of %s asks for nothing, and is read in no time', (_kind, header) => {
     const began = performance.now();
     expect(retryAfterOf({ headers: { 'Retry-After': header } }, lab.clock)).toBeUndefined();
-    expect(performance.now() - began).toBeLessThan(100);
+    // On a busy machine; what looks at a megabyte again for each of its characters takes minutes.
+    expect(performance.now() - began).toBeLessThan(3000);
   });
 
   it.each([

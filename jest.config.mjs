@@ -8,6 +8,7 @@ export default {
   testEnvironment: '<rootDir>/test/support/environment.mjs',
   // A test whose promises reject or whose callbacks throw unhandled has failed; see docs/testing.md.
   waitForUnhandledRejections: true,
+  testTimeout: 30_000, // no test sleeps: this is for a busy machine that loads Nest for the first one
   reporters: ['default', '<rootDir>/test/support/strays.mjs'],
   maxWorkers: '100%', // the default leaves one core of two idle
   extensionsToTreatAsEsm: ['.ts'],

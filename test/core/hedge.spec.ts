@@ -16,6 +16,7 @@ import {
   retry,
   timeLimit,
 } from 'nestjs-bulwark/core';
+import { hedgeDelay } from '../../lib/core/hedge/hedge-delay.js';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { type Outcome, Lab, down, settled, thrownBy } from '../support/lab.js';
 
@@ -266,6 +267,25 @@ describe('a hedge by quantile', () => {
     const known = policy.snapshot().delay ?? 0;
     expect(known).toBeGreaterThanOrEqual(expected * 0.875);
     expect(known).toBeLessThanOrEqual(expected * 1.125);
+  });
+
+  it('looks at what it has seen after 20 latencies, and after each 16 more', () => {
+    const delay = hedgeDelay('p99');
+    const observe = (count: number, elapsed: number): number | undefined => {
+      for (let each = 0; each < count; each++) delay.observe?.(elapsed);
+      return delay.current;
+    };
+    expect(observe(19, 1)).toBeUndefined();
+    expect(observe(1, 1)).toBeCloseTo(1, 1);
+    expect(observe(15, 1000)).toBeCloseTo(1, 1);
+    expect(observe(1, 1000)).toBeGreaterThan(900);
+  });
+
+  it('lets latencies weigh half after a thousand', () => {
+    const delay = hedgeDelay('p50');
+    for (let each = 0; each < 1012; each++) delay.observe?.(1);
+    for (let each = 0; each < 512; each++) delay.observe?.(100);
+    expect(delay.current).toBeGreaterThan(90);
   });
 
   it('forgets what was long ago', async () => {

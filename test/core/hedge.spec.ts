@@ -94,7 +94,7 @@ describe('R64 a hedge', () => {
     await lab.outcomeOf(hedged({ delay: 2, maxHedges: 2 }).execute(tries.work));
     const signals = tries.calls.map(({ signal }) => signal);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false, true]);
-    expect(signals[0]?.reason).toBeInstanceOf(AbortError);
+    expect(signals[0]?.reason).toEqual(new AbortError('Another try has answered first'));
     expect(new Set(signals).size).toBe(3);
   });
 
@@ -157,6 +157,20 @@ describe('R64 a hedge', () => {
     const work = jest.fn(failing(abort));
     expect(await lab.errorOf(hedged({ delay: 10 }).execute(work))).toBe(abort);
     expect(work).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([
+    ['that was given up aborts what it has started', new AbortError('given up'), true],
+    ['that has failed lets go of its signal', down, false],
+  ])('a try %s', async (_what, error, aborted) => {
+    let signal: AbortSignal | undefined;
+    const work = (call: { signal: AbortSignal }): Promise<never> => {
+      signal = call.signal;
+      return Promise.reject(error);
+    };
+    expect(await lab.errorOf(hedged({ delay: 10 }).execute(work))).toBe(error);
+    expect(signal?.aborted).toBe(aborted);
+    expect(signal?.reason).toBe(aborted ? error : undefined);
   });
 
   it.each([

@@ -17,6 +17,7 @@ import {
   timeLimit,
 } from 'nestjs-bulwark/core';
 import { hedgeDelay } from '../../lib/core/hedge/hedge-delay.js';
+import { rankOf } from '../../lib/core/hedge/options.js';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { type Outcome, Lab, down, settled, thrownBy } from '../support/lab.js';
 
@@ -255,6 +256,44 @@ describe('a hedge by quantile', () => {
   };
   const times = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1);
 
+  it('measures from when a try began', async () => {
+    lab.clock.jump(1_000_000);
+    const policy = hedged({ delay: 'p50' });
+    await runEach(policy, ...times(20).map(() => 10));
+    expect(policy.snapshot().delay).toBeGreaterThan(8);
+    expect(policy.snapshot().delay).toBeLessThan(12);
+  });
+
+  it('may be given to fractions of a per cent', () => {
+    expect(rankOf('p99.95')).toBeCloseTo(0.9995, 12);
+    const { issues } = thrownBy(() => hedge({ delay: 'q95' })) as { issues: string[] };
+    expect(issues).toEqual([
+      'hedge(hedge).delay must be a duration (milliseconds or a string such as "30s"), not negative ' +
+        'and at most 2147483647 ms, or be a quantile such as "p95", got "q95"',
+    ]);
+  });
+
+  it.each<[string, HedgeOptions]>([
+    ['while it knows no latency', { delay: 'p95' }],
+    ['once all its tries are under way', { delay: 0, maxHedges: 1 }],
+  ])('sets no timer %s', async (_when, options) => {
+    const running = settled(hedged(options).execute(new Tries('50s 50s').work));
+    await lab.clock.advance(10);
+    expect(lab.clock.pendingTimers).toBe(options.delay === 0 ? 2 : 1); // of the tries themselves
+    await lab.clock.runAll();
+    expect(await running).toEqual({ value: 'try 1' });
+  });
+
+  it('starts none past a deadline that has not been told yet', async () => {
+    const tries = new Tries('999s 1s');
+    const policies = pipeline(timeLimit(10, { runtime: lab.runtime }), hedged({ delay: 5 }));
+    const running = settled(policies.execute(tries.work));
+    lab.clock.jump(20); // the timers are late
+    await lab.clock.runAll();
+    expect(await running).toEqual({ error: new TimeoutError(10) });
+    expect(tries.begun).toEqual([0]);
+  });
+
   it('starts none by time until it knows 20 latencies', async () => {
     const policy = hedged({ delay: 'p95' });
     await runEach(policy, ...times(19), 10_000);
@@ -372,6 +411,8 @@ describe('a hedge as a policy', () => {
     [undefined, ['delay']],
     [{ delay: -1 }, ['delay']],
     [{ delay: 'p0' }, ['delay']],
+    [{ delay: 'up95' }, ['delay']],
+    [{ delay: new String('p95') }, ['delay']],
     [{ delay: 'p100' }, ['delay']],
     [{ delay: 'q95', maxHedges: 0, budget: 5 }, ['delay', 'maxHedges', 'budget']],
     [{ delay: 1, maxHedge: 5 }, ['maxHedge is not a known option; did you mean "maxHedges"?']],

@@ -41,7 +41,7 @@ export class CancelScope implements Cancellation {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = (this.#controller = new AbortController());
-      if (!this.#closed || this.#own) this.onAbort((reason) => controller.abort(reason));
+      this.onAbort((reason) => controller.abort(reason));
     }
     return this.#controller.signal;
   }
@@ -161,9 +161,8 @@ export class AbortError extends Error {
 
 /** Whether `error` says that a caller gave up, which is neither a success nor a failure. */
 export function isAbortError(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false;
   try {
-    const { name, code } = error as { name?: unknown; code?: unknown };
+    const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
     return name === 'AbortError' || code === 'ABORT_ERR';
   } catch {
     return false;

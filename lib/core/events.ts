@@ -119,7 +119,7 @@ export class EventHub {
   #keep(event: ResilienceEvent): void {
     if (this.history === 0) return;
     const kept = this.#recent.get(event.policy) ?? [];
-    if (kept.length === 0) this.#recent.set(event.policy, kept);
+    this.#recent.set(event.policy, kept);
     if (kept.length === this.history) kept.shift();
     kept.push(event);
   }

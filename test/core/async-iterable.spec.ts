@@ -48,6 +48,14 @@ describe('R43 the answer of a fallback', () => {
     expect(policy.snapshot().calls).toEqual({ served: 1, failed: 0 });
   });
 
+  it('does not come after an item: an answer cannot begin twice', async () => {
+    const policy = fallback(() => 'cached', {}, { runtime: lab.runtime });
+    const items = policy.wrap(numbers)(3, 2);
+    expect(await items.next()).toEqual({ done: false, value: 1 });
+    await expect(items.next()).rejects.toBe(down);
+    expect(policy.snapshot().calls).toEqual({ served: 0, failed: 0 });
+  });
+
   it('fails with its own error, at its first item too', async () => {
     const policy = fallback(() => numbers(3, 1), {}, { runtime: lab.runtime });
     const items = policy.wrap(async function* () {

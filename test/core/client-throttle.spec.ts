@@ -98,6 +98,7 @@ describe('a client throttle', () => {
 
   it.each([
     [0.35, 'x'],
+    [4 / 11, 'r'],
     [0.37, 'r'],
   ])('decides by chance: %d against 4/11', async (chance, seen) => {
     const policy = throttle();
@@ -105,6 +106,26 @@ describe('a client throttle', () => {
     await play(policy, 'aaarrrrrrr');
     random = () => chance;
     expect(await play(policy, 'r')).toBe(seen);
+  });
+
+  it('counts what it holds back as asked for, and not as accepted', async () => {
+    const policy = throttle();
+    random = () => 0.999;
+    await play(policy, 'aaarrrrrrr');
+    random = () => 0;
+    expect(await play(policy, 'rr')).toBe('xx');
+    expect(policy.snapshot()).toMatchObject({
+      calls: { accepted: 3, rejected: 7, throttled: 2 },
+      requests: 12,
+    });
+    expect(policy.snapshot().rejectionRate).toBeCloseTo(6 / 13, 12);
+  });
+
+  it('leaves nothing to chance while it holds nothing back', async () => {
+    let drawn = 0;
+    random = () => ++drawn / 100;
+    await play(throttle(), 'aaaaaaaaaaaaaaaaaaaa');
+    expect(drawn).toBe(0);
   });
 
   it('gives a fresh rejection that says who held the call back', async () => {
@@ -170,7 +191,11 @@ describe('a client throttle', () => {
       throttled: 0,
       ignored: 0,
     });
-    expect(lab.logger.errors).toHaveLength(1);
+    expect(lab.logger.errors).toMatchObject([
+      {
+        message: 'Client throttle "clientThrottle": rejectedBy threw; the call counts as rejected',
+      },
+    ]);
   });
 
   it('counts a call when it settles: those under way are not held against the dependency', async () => {

@@ -252,6 +252,7 @@ describe('R75 a rate limit', () => {
     const begun: number[] = [];
     const calls = [0, 1, 2, 3].map(() => policy.execute(() => begun.push(lab.clock.now())));
     policy.configure({ limit });
+    expect(lab.clock.pendingTimers).toBe(1);
     await lab.clock.advance(1000);
     await Promise.all(calls);
     expect(begun).toEqual([0, ...at]);
@@ -420,6 +421,12 @@ describe('R75 a change', () => {
       ],
     ],
     [
+      'a bulkhead without a queue, first of what each option says',
+      () => bulkheadOf({ maxConcurrent: 3 }),
+      { maxConcurrent: 0, maxQueue: 1 },
+      ['bulkhead(reports).maxConcurrent must be a whole number of at least 1, got 0'],
+    ],
+    [
       'a bulkhead, of what is known of it',
       () => bulkheadOf({}),
       { name: 'other', timings: 'all' },
@@ -472,6 +479,12 @@ describe('R75 a change', () => {
       () => bulkheadOf({}),
       null,
       ['bulkhead(reports) must be an object of options, got null'],
+    ],
+    [
+      'a bulkhead, of a word',
+      () => bulkheadOf({}),
+      'larger',
+      ['bulkhead(reports) must be an object of options, got "larger"'],
     ],
     [
       'a retry, of a list',

@@ -255,10 +255,9 @@ describe('a hub of events', () => {
   });
 
   it('listens while anybody does', () => {
-    const seen: number[] = [];
-    const listener = ({ id }: ResilienceEvent): unknown => seen.push(id);
+    const seen: string[] = [];
     expect(hub.listening).toBe(false);
-    const leave = [hub.listen(listener), hub.listen(listener)];
+    const leave = ['a', 'b'].map((name) => hub.listen(({ id }) => seen.push(name + String(id))));
     emit();
     leave[0]?.();
     emit();
@@ -266,7 +265,7 @@ describe('a hub of events', () => {
     leave[1]?.();
     emit();
     expect(hub.listening).toBe(false);
-    expect(seen).toEqual([1, 1, 2]);
+    expect(seen).toEqual(['a1', 'b1', 'b2']);
   });
 
   it('R19 logs what a listener throws, and tells the others', () => {

@@ -16,6 +16,8 @@ import {
   retry,
   timeLimit,
 } from 'nestjs-bulwark/core';
+import { hedgeDelay } from '../../lib/core/hedge/hedge-delay.js';
+import { rankOf } from '../../lib/core/hedge/options.js';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { type Outcome, Lab, down, settled, thrownBy } from '../support/lab.js';
 
@@ -93,7 +95,7 @@ describe('R64 a hedge', () => {
     await lab.outcomeOf(hedged({ delay: 2, maxHedges: 2 }).execute(tries.work));
     const signals = tries.calls.map(({ signal }) => signal);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false, true]);
-    expect(signals[0]?.reason).toBeInstanceOf(AbortError);
+    expect(signals[0]?.reason).toEqual(new AbortError('Another try has answered first'));
     expect(new Set(signals).size).toBe(3);
   });
 
@@ -151,6 +153,20 @@ describe('R64 a hedge', () => {
     const work = jest.fn(failing(abort));
     expect(await lab.errorOf(hedged({ delay: 10 }).execute(work))).toBe(abort);
     expect(work).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([
+    ['that was given up aborts what it has started', new AbortError('given up'), true],
+    ['that has failed lets go of its signal', down, false],
+  ])('a try %s', async (_what, error, aborted) => {
+    let signal: AbortSignal | undefined;
+    const work = (call: { signal: AbortSignal }): Promise<never> => {
+      signal = call.signal;
+      return Promise.reject(error);
+    };
+    expect(await lab.errorOf(hedged({ delay: 10 }).execute(work))).toBe(error);
+    expect(signal?.aborted).toBe(aborted);
+    expect(signal?.reason).toBe(aborted ? error : undefined);
   });
 
   it.each([
@@ -235,6 +251,44 @@ describe('a hedge by quantile', () => {
   };
   const times = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1);
 
+  it('measures from when a try began', async () => {
+    lab.clock.jump(1_000_000);
+    const policy = hedged({ delay: 'p50' });
+    await runEach(policy, ...times(20).map(() => 10));
+    expect(policy.snapshot().delay).toBeGreaterThan(8);
+    expect(policy.snapshot().delay).toBeLessThan(12);
+  });
+
+  it('may be given to fractions of a per cent', () => {
+    expect(rankOf('p99.95')).toBeCloseTo(0.9995, 12);
+    const { issues } = thrownBy(() => hedge({ delay: 'q95' })) as { issues: string[] };
+    expect(issues).toEqual([
+      'hedge(hedge).delay must be a duration (milliseconds or a string such as "30s"), not negative ' +
+        'and at most 2147483647 ms, or be a quantile such as "p95", got "q95"',
+    ]);
+  });
+
+  it.each<[string, HedgeOptions]>([
+    ['while it knows no latency', { delay: 'p95' }],
+    ['once all its tries are under way', { delay: 0, maxHedges: 1 }],
+  ])('sets no timer %s', async (_when, options) => {
+    const running = settled(hedged(options).execute(new Tries('50s 50s').work));
+    await lab.clock.advance(10);
+    expect(lab.clock.pendingTimers).toBe(options.delay === 0 ? 2 : 1); // of the tries themselves
+    await lab.clock.runAll();
+    expect(await running).toEqual({ value: 'try 1' });
+  });
+
+  it('starts none past a deadline that has not been told yet', async () => {
+    const tries = new Tries('999s 1s');
+    const policies = pipeline(timeLimit(10, { runtime: lab.runtime }), hedged({ delay: 5 }));
+    const running = settled(policies.execute(tries.work));
+    lab.clock.jump(20); // the timers are late
+    await lab.clock.runAll();
+    expect(await running).toEqual({ error: new TimeoutError(10) });
+    expect(tries.begun).toEqual([0]);
+  });
+
   it('starts none by time until it knows 20 latencies', async () => {
     const policy = hedged({ delay: 'p95' });
     await runEach(policy, ...times(19), 10_000);
@@ -261,6 +315,25 @@ describe('a hedge by quantile', () => {
     const known = policy.snapshot().delay ?? 0;
     expect(known).toBeGreaterThanOrEqual(expected * 0.875);
     expect(known).toBeLessThanOrEqual(expected * 1.125);
+  });
+
+  it('looks at what it has seen after 20 latencies, and after each 16 more', () => {
+    const delay = hedgeDelay('p99');
+    const observe = (count: number, elapsed: number): number | undefined => {
+      for (let each = 0; each < count; each++) delay.observe?.(elapsed);
+      return delay.current;
+    };
+    expect(observe(19, 1)).toBeUndefined();
+    expect(observe(1, 1)).toBeCloseTo(1, 1);
+    expect(observe(15, 1000)).toBeCloseTo(1, 1);
+    expect(observe(1, 1000)).toBeGreaterThan(900);
+  });
+
+  it('lets latencies weigh half after a thousand', () => {
+    const delay = hedgeDelay('p50');
+    for (let each = 0; each < 1012; each++) delay.observe?.(1);
+    for (let each = 0; each < 512; each++) delay.observe?.(100);
+    expect(delay.current).toBeGreaterThan(90);
   });
 
   it('forgets what was long ago', async () => {
@@ -333,6 +406,8 @@ describe('a hedge as a policy', () => {
     [undefined, ['delay']],
     [{ delay: -1 }, ['delay']],
     [{ delay: 'p0' }, ['delay']],
+    [{ delay: 'up95' }, ['delay']],
+    [{ delay: new String('p95') }, ['delay']],
     [{ delay: 'p100' }, ['delay']],
     [{ delay: 'q95', maxHedges: 0, budget: 5 }, ['delay', 'maxHedges', 'budget']],
     [{ delay: 1, maxHedge: 5 }, ['maxHedge is not a known option; did you mean "maxHedges"?']],

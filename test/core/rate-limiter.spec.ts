@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import {
+  AbortError,
   Lifetime,
   type RateLimitOptions,
   type RateLimitPolicy,
@@ -264,7 +265,10 @@ describe('a rate limit with maxWait', () => {
     await policy.execute(() => 'through');
     const waiting = settled(policy.execute(() => 'never'));
     lifetime.end();
-    expect(await waiting).toMatchObject({ error: { name: 'AbortError' } });
+    expect(await waiting).toEqual({ error: new AbortError('Shutting down') });
+    expect(await settled(policy.execute(() => 'too late'))).toEqual({
+      error: new AbortError('Shutting down'),
+    });
     expect(lab.clock.pendingTimers).toBe(0);
   });
 

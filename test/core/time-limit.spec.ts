@@ -34,6 +34,17 @@ const failing = (): never => {
   throw down;
 };
 
+describe('R33 a time limit after shutdown', () => {
+  it('sets no timer for a call that comes too late', async () => {
+    const lifetime = new Lifetime();
+    lifetime.end();
+    const policy = timeLimit(10, { runtime: { ...lab.runtime, lifetime } });
+    void policy.execute(hang);
+    expect(lab.clock.pendingTimers).toBe(0);
+    expect(await settled(policy.execute(() => 'fine'))).toEqual({ value: 'fine' });
+  });
+});
+
 describe('R60 a time limit', () => {
   it.each([
     ['before the limit', lasting(99), { value: 'done' }],

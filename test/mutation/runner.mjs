@@ -25,7 +25,7 @@ const { host } = require('./host.cjs');
 /** Tests, in the sandbox: the process that has made the first run tells the others. */
 const inventory = 'tests.json';
 /** Milliseconds beyond twenty times what a test took at first; the second try decides. */
-const patience = [1500, 6000];
+const patience = [1000, 3000];
 const hung = new Error('The test does not end');
 const now = () => performance.now();
 

@@ -49,7 +49,7 @@ export class AcceptanceWindow {
     const now = this.#now();
     const gone = Math.min(now - this.#bucket, BUCKETS);
     for (let step = 1; step <= gone; step++) this.#forget((this.#bucket + step) % BUCKETS);
-    if (gone > 0) this.#bucket = now;
+    this.#bucket = now;
   }
 
   #forget(at: number): void {

@@ -32,6 +32,7 @@ export interface KeyedBreakerSummary {
   readonly evicted: number;
 }
 
+/** A family of breakers at one moment: bounded, however many keys it has. */
 export interface KeyedBreakersSnapshot extends PolicySnapshot {
   readonly summary: KeyedBreakerSummary;
 }

@@ -43,6 +43,7 @@ export const timeLimitSchema: Schema<ResolvedTimeLimitOptions> = {
 /** Whether the work had settled when the limit came; `would_time_out` in shadow mode. */
 export type TimeLimitOutcome = 'in_time' | 'timed_out' | 'would_time_out';
 
+/** What a time limit has done, and what still runs past it; `calls` and `late` only go up. */
 export interface TimeLimitSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<TimeLimitOutcome, number>>;
   /** What timed-out work brought when its caller had left. */

@@ -35,6 +35,7 @@ export interface KeyedBreakerSummary {
   readonly evicted: number;
 }
 
+/** A family of breakers at one moment: bounded, however many keys it has. */
 export interface KeyedBreakersSnapshot extends PolicySnapshot {
   readonly summary: KeyedBreakerSummary;
 }

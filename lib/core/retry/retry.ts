@@ -22,6 +22,7 @@ import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
 export type RetryOutcome =
   'first_try' | 'recovered' | 'not_retryable' | 'aborted' | RetryExhaustedReason;
 
+/** What a retry has done: `calls` by how they ended; counters only go up. */
 export interface RetrySnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<RetryOutcome, number>>;
   /** Attempts made, first ones included. */

@@ -17,6 +17,23 @@ export class PromisedAnswer implements Receiver {
   readonly fail = rejectLast;
 }
 
+/** Hands an answer on as it is, and does what is to be done when it comes. */
+export abstract class PassedAnswer implements Receiver {
+  constructor(protected readonly receiver: Receiver) {}
+
+  protected abstract answered(): void;
+
+  succeed(value: unknown): void {
+    this.answered();
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    this.answered();
+    this.receiver.fail(error);
+  }
+}
+
 /** A step that delivers, for one who wants a promise. */
 export function promising(next: Deliver): (...call: Parameters<Run>) => Promise<unknown> {
   return (work, self, args, call) => {

@@ -1,5 +1,6 @@
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Deadline } from './context.js';
+import { PassedAnswer } from './deliver.js';
 import { TimeoutError, withoutStack } from './errors.js';
 import type { Receiver } from './policy.js';
 import type { Clock } from './runtime.js';
@@ -112,7 +113,7 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
 }
 
 /** A call in shadow mode: nobody is released at its limit, and its work is not told. */
-export class WatchedCall implements TimedCall, Receiver {
+export class WatchedCall extends PassedAnswer implements TimedCall {
   readonly at: number;
   previous: TimedCall | undefined;
   next: TimedCall | undefined;
@@ -120,23 +121,14 @@ export class WatchedCall implements TimedCall, Receiver {
 
   constructor(
     private readonly running: RunningCalls,
-    private readonly receiver: Receiver,
+    receiver: Receiver,
   ) {
+    super(receiver);
     this.at = running.nextAt;
     running.add(this);
   }
 
-  succeed(value: unknown): void {
-    this.#settle();
-    this.receiver.succeed(value);
-  }
-
-  fail(error: unknown): void {
-    this.#settle();
-    this.receiver.fail(error);
-  }
-
-  #settle(): void {
+  protected answered(): void {
     if (this.#overdue) return;
     this.running.policy.calls.in_time++;
     this.running.remove(this);

@@ -1,5 +1,5 @@
 import { type Lingering, beginsUnstored } from '../context.js';
-import { deliverTo, promising } from '../deliver.js';
+import { PassedAnswer, deliverTo, promising } from '../deliver.js';
 import type { Deliver, Layer, Receiver, Run } from '../policy.js';
 import { promised } from '../promised.js';
 import type { SharedPass } from './shared-pass.js';
@@ -59,14 +59,16 @@ export class SlotLayer implements Layer {
 }
 
 /** One slot of one call, given back when the call has been answered and none of its work goes on. */
-export class HeldSlot implements Lingering, Receiver {
+export class HeldSlot extends PassedAnswer implements Lingering {
   #open = 1;
 
   constructor(
     private readonly slots: { release(): void },
     private readonly outer: Lingering | undefined,
-    private readonly receiver: Receiver,
-  ) {}
+    receiver: Receiver,
+  ) {
+    super(receiver);
+  }
 
   begins(): void {
     this.#open++;
@@ -75,20 +77,14 @@ export class HeldSlot implements Lingering, Receiver {
 
   ends(): void {
     this.outer?.ends();
-    this.#settle();
+    this.#oneLess();
   }
 
-  succeed(value: unknown): void {
-    this.#settle();
-    this.receiver.succeed(value);
+  protected answered(): void {
+    this.#oneLess();
   }
 
-  fail(error: unknown): void {
-    this.#settle();
-    this.receiver.fail(error);
-  }
-
-  #settle(): void {
+  #oneLess(): void {
     if (--this.#open === 0) this.slots.release();
   }
 }

@@ -55,7 +55,7 @@ async function nanoseconds(loop, n) {
 }
 
 /** Optimising a longer path takes its time on a busy machine: after 50 ms some were measured half done. */
-const WARM_UP = 250;
+const WARM_UP = 150;
 
 /** How many calls fill `milliseconds`, found while the compiler warms up. */
 async function warmUp(loop, milliseconds) {

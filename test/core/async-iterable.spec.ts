@@ -55,6 +55,7 @@ describe('R43 the answer of a fallback', () => {
     const items = policy.wrap(numbers)(3, 2);
     expect(await items.next()).toEqual({ done: false, value: 1 });
     await expect(items.next()).rejects.toBe(down);
+    await settlePromises();
     expect(policy.snapshot().calls).toEqual({ served: 0, failed: 0 });
   });
 

@@ -257,6 +257,8 @@ describe('an adaptive limit, window by window', () => {
     expect(policy.snapshot().calls).toMatchObject({ accepted: 8, dropped: 4 });
     expect(shown()).toEqual([4, true, 100]);
     expect(policy.snapshot().inUse).toBe(0);
+    await round(2, 200); // with four drops of before it, these would fill the window
+    expect(shown()).toEqual([4, true, 100]);
   });
 
   it.each<[string, () => number, string, unknown]>([

@@ -5,7 +5,11 @@ export default {
   displayName: nest11 ? 'nest 11' : 'nest 12',
   roots: ['<rootDir>/lib', '<rootDir>/test'],
   testRegex: '\\.(e2e-)?spec\\.ts$',
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.mjs',
+  // A test whose promises reject or whose callbacks throw unhandled has failed; see docs/testing.md.
+  waitForUnhandledRejections: true,
+  testTimeout: 30_000, // no test sleeps: this is for a busy machine that loads Nest for the first one
+  reporters: ['default', '<rootDir>/test/support/strays.mjs'],
   maxWorkers: '100%', // the default leaves one core of two idle
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {

@@ -57,7 +57,6 @@ process.exitCode = missed.length > 0 ? 1 : 0;
 async function measureCase({ id, kind = 'call' }) {
   const byLibrary = {};
   for (const library of libraries) {
-    if (library.id.startsWith('hand') && id !== 'breaker') continue;
     const task = { library: library.id, variant: id, kind, effort };
     const times = await repeat(effort.processes, { program: 'times', ...task });
     if (isNote(times, id, library)) continue;
@@ -82,7 +81,6 @@ async function measureForAll(program) {
   const byLibrary = {};
   const rounds = options.quick ? 1 : 5;
   for (const library of libraries) {
-    if (library.id.startsWith('hand')) continue;
     const task = { program, library: library.id, sizes: IN_FLIGHT, effort: { rounds } };
     const result = await repeat(program === 'idle' ? 1 : effort.processes, task);
     if (isNote(result, program, library)) continue;

@@ -66,6 +66,7 @@ export const libraries = [
   ...(onNewNode ? [{ id: 'opossum-10', title: 'opossum', package: 'opossum-10' }] : []),
   { id: 'mollitia', title: 'mollitia', package: 'mollitia' },
   { id: 'nestjs-resilience', title: 'nestjs-resilience', package: 'nestjs-resilience' },
+  { id: 'hand-least', title: 'the least by hand' },
   { id: 'hand-then', title: 'one `.then`' },
   { id: 'hand-async', title: 'one `async`' },
 ];

@@ -21,6 +21,8 @@ How to read the ratios:
 - Open breaker: the bare call is an \`async\` function that throws one shared error; both stand in a \`try\`.
 - Observable: the bare call subscribes to the same Observable; both go through \`lastValueFrom\`.
 - The full named policy is fallback, time limit, retry, breaker, rate limit, bulkhead and attempt time limit.
+- "The least by hand" (\`bench/libraries/hand-least.mjs\`) is what no library that does the work can go below: a budget
+  under it cannot be met.
 - Bytes are what one call allocates, measured without a collection in between.
 `;
 

@@ -1,5 +1,17 @@
-import { type CallContext, PLAIN, invoke } from './context.js';
-import type { Gate, Pass, Refuse, Run, Stage } from './policy.js';
+import { type CallContext, PLAIN, beginsUnstored, invoke, unstoredCallEnds } from './context.js';
+import { FusedGates } from './fused-gates.js';
+import { PromisedAnswer, delivering, failLater, promising, rejectLater } from './deliver.js';
+import type {
+  Deliver,
+  Gate,
+  Layer,
+  Pass,
+  Receiver,
+  Refuse,
+  Run,
+  Stage,
+  Watcher,
+} from './policy.js';
 
 /** A pipeline linked once, in two forms that differ in how a leading gate turns a call away. */
 export interface CompiledPipeline {
@@ -9,14 +21,6 @@ export interface CompiledPipeline {
   readonly runSync: Run;
 }
 
-const settled = Promise.resolve();
-
-// One microtask later: Node enters a promise that is rejected before it has a handler into its list of
-// unhandled rejections and takes it out again, which costs as much as the error itself (300 ns).
-const reject: Refuse = (rejection) =>
-  settled.then(() => {
-    throw rejection;
-  });
 const raise: Refuse = (rejection) => {
   throw rejection;
 };
@@ -25,7 +29,7 @@ const raise: Refuse = (rejection) => {
 export function compile(stages: readonly Stage[]): CompiledPipeline {
   let sync: Run | undefined;
   return {
-    run: link(stages, reject),
+    run: link(stages, rejectLater),
     get runSync() {
       return (sync ??= link(stages, raise));
     },
@@ -34,7 +38,7 @@ export function compile(stages: readonly Stage[]): CompiledPipeline {
 
 function link(stages: readonly Stage[], outermost: Refuse): Run {
   const refusals = refusalsAt(stages, outermost);
-  let next: Run = invoke;
+  let linked: Linked = { run: invoke };
   let gates: Gate[] = [];
   let early = false;
   for (let at = stages.length - 1; at >= 0; at--) {
@@ -44,59 +48,135 @@ function link(stages: readonly Stage[], outermost: Refuse): Run {
       gates.unshift(stage);
       continue;
     }
-    const inner = gated(gates, next, refusals[at + 1] as Refuse);
+    linked = linkOne(stage, gates, linked, refusals[at + 1] as Refuse, early);
     gates = [];
-    next = 'link' in stage ? stage.link(inner, early) : stage.watch(inner);
-    early ||= 'link' in stage && stage.answersEarly === true;
+    early ||= 'answersEarly' in stage && stage.answersEarly === true;
   }
-  return gated(gates, next, outermost);
+  return gated(gates, linked, outermost);
+}
+
+/** What is linked so far, in the form in which it answers. */
+type Linked = { readonly run: Run } | { readonly deliver: Deliver };
+
+/** The next step: `stage` around `gates` around `inner`, in which something may answer `early`. */
+function linkOne(
+  stage: Layer | Watcher,
+  gates: readonly Gate[],
+  inner: Linked,
+  refuse: Refuse,
+  early: boolean,
+): Linked {
+  if ('watch' in stage) return { run: stage.watch(gated(gates, inner, refuse)) };
+  const prefersLink = stage.link !== undefined && (!early || stage.synchronous === true);
+  if (stage.deliver !== undefined && !prefersLink) {
+    return { deliver: stage.deliver(gatedDelivery(gates, inner, refuse)) };
+  }
+  if (stage.link === undefined) throw new TypeError('A layer must have link or deliver');
+  return { run: stage.link(gated(gates, inner, refuse)) };
 }
 
 /** How a gate at each place refuses: in front as the caller needs, inside a layer as that layer does. */
 function refusalsAt(stages: readonly Stage[], outermost: Refuse): Refuse[] {
   let refuse = outermost;
   const inside = stages.map((stage) => {
-    if ('link' in stage) refuse = stage.synchronous === true ? raise : reject;
+    if (isLayer(stage)) refuse = stage.synchronous === true ? raise : rejectLater;
     return refuse;
   });
   return [outermost, ...inside];
 }
 
-/** The step that takes its gates in order, runs `next`, and settles them in reverse. */
-function gated(gates: readonly Gate[], next: Run, refuse: Refuse): Run {
-  const [only, ...others] = gates;
-  if (only === undefined) return next;
-  return oneGate(others.length === 0 ? only : new FusedGates(gates), next, refuse);
+function isLayer(stage: Stage): stage is Layer {
+  return !('admit' in stage) && !('watch' in stage);
+}
+
+/** The step that takes its gates in order, runs `inner`, and settles them in reverse. */
+function gated(gates: readonly Gate[], inner: Linked, refuse: Refuse): Run {
+  const gate = fused(gates);
+  if ('run' in inner) return gate === undefined ? inner.run : oneGate(gate, inner.run, refuse);
+  return gate === undefined ? promising(inner.deliver) : gateBefore(gate, inner.deliver, refuse);
+}
+
+/** The same for a step that delivers: settling is a call, not a hop. */
+function gatedDelivery(gates: readonly Gate[], inner: Linked, refuse: Refuse): Deliver {
+  if ('run' in inner) return delivering(gated(gates, inner, refuse));
+  const gate = fused(gates);
+  return gate === undefined ? inner.deliver : deliveringGate(gate, inner.deliver);
+}
+
+function fused(gates: readonly Gate[]): Gate | undefined {
+  return gates.length > 1 ? new FusedGates(gates) : gates[0];
 }
 
 function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
   return (work, self, args, call) => {
     const pass = gate.admit(args);
     if (pass === undefined) return refuse(gate.refusal());
+    const unstored = beginsUnstored(call);
     let result: unknown;
     try {
       result = next(work, self, args, call);
     } catch (error) {
+      if (unstored) unstoredCallEnds();
       settleFailure(pass, call, error);
       throw error;
     }
-    if (result instanceof Promise && call === PLAIN) {
-      return result.then(pass.onSuccess, pass.onFailure);
+    if (call === PLAIN && result instanceof Promise) {
+      const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
+      return result.then(onSuccess, onFailure);
     }
-    return settleLater(pass, call, result);
+    return settleLater(pass, call, unstored, result);
   };
 }
 
+/** A gate in front of a step that delivers, for a caller who wants a promise. */
+function gateBefore(gate: Gate, next: Deliver, refuse: Refuse): Run {
+  return (work, self, args, call) => {
+    const pass = gate.admit(args);
+    if (pass === undefined) return refuse(gate.refusal());
+    const answer = new PromisedAnswer();
+    next(work, self, args, call, new SettlingReceiver(pass, call, answer));
+    return answer.promise;
+  };
+}
+
+function deliveringGate(gate: Gate, next: Deliver): Deliver {
+  return (work, self, args, call, receiver) => {
+    const pass = gate.admit(args);
+    if (pass === undefined) failLater(receiver, gate.refusal());
+    else next(work, self, args, call, new SettlingReceiver(pass, call, receiver));
+  };
+}
+
+/** Settles a gate's pass with the answer of the call that it admitted. */
+class SettlingReceiver implements Receiver {
+  constructor(
+    private readonly pass: Pass,
+    private readonly call: CallContext,
+    private readonly receiver: Receiver,
+  ) {}
+
+  succeed(value: unknown): void {
+    this.pass.succeed(value);
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    settleFailure(this.pass, this.call, error);
+    this.receiver.fail(error);
+  }
+}
+
 /** The less common endings: a synchronous value, a foreign thenable, a call that can be aborted. */
-function settleLater(pass: Pass, call: CallContext, result: unknown): unknown {
+function settleLater(pass: Pass, call: CallContext, unstored: boolean, result: unknown): unknown {
   if (!isThenable(result)) {
+    if (unstored) unstoredCallEnds();
     pass.succeed(result);
     return result;
   }
-  if (call.cancellation === undefined) {
-    return Promise.resolve(result).then(pass.onSuccess, pass.onFailure);
-  }
-  return Promise.resolve(result).then(pass.onSuccess, (error: unknown) => {
+  const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
+  const promise = Promise.resolve(result);
+  if (call.cancellation === undefined) return promise.then(onSuccess, onFailure);
+  return promise.then(onSuccess, (error: unknown) => {
     settleFailure(pass, call, error);
     throw error;
   });
@@ -114,61 +194,5 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     return typeof (value as { then?: unknown }).then === 'function';
   } catch {
     return false; // a hostile getter: whoever awaits the value will meet it
-  }
-}
-
-/** Several gates as one: one step and one promise hop for all of them. */
-class FusedGates implements Gate {
-  #refusal!: Error;
-
-  constructor(private readonly gates: readonly Gate[]) {}
-
-  admit(args?: readonly unknown[]): Pass | undefined {
-    const passes: Pass[] = [];
-    for (const gate of this.gates) {
-      const pass = gate.admit(args);
-      if (pass === undefined) {
-        this.#unwind(passes, gate.refusal());
-        return undefined;
-      }
-      passes.push(pass);
-    }
-    return new FusedPass(passes);
-  }
-
-  refusal(): Error {
-    return this.#refusal;
-  }
-
-  /** The outer gates learn of an inner refusal as of any error of theirs. */
-  #unwind(passes: readonly Pass[], refusal: Error): void {
-    for (const pass of passes.toReversed()) pass.fail(refusal);
-    this.#refusal = refusal;
-  }
-}
-
-class FusedPass implements Pass {
-  constructor(private readonly passes: readonly Pass[]) {}
-
-  readonly onSuccess = (value: unknown): unknown => {
-    this.succeed(value);
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.fail(error);
-    throw error;
-  };
-
-  succeed(value: unknown): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).succeed(value);
-  }
-
-  fail(error: unknown): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).fail(error);
-  }
-
-  release(): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).release();
   }
 }

@@ -4,12 +4,19 @@ import { isRejection, isResilienceError } from './errors.js';
 import { isTransientError } from './transient-error.js';
 import type { Rule } from './validation.js';
 
+/** An error class, for `instanceof`; abstract ones too. */
 // `any`: a filter takes the class whatever its constructor takes.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type ErrorClass = abstract new (...args: any[]) => object;
 
 /** An error class (`instanceof`), a string (`error.code`), or a predicate. */
 export type ErrorMatcher = ErrorClass | string | ((error: unknown) => boolean);
+/**
+ * Which errors an option is about: one matcher, or a list of which any may match.
+ *
+ * @example
+ * const refused: ErrorFilter = ['ECONNREFUSED', TimeoutError];
+ */
 export type ErrorFilter = ErrorMatcher | readonly ErrorMatcher[];
 
 /** A filter ready for use: a local rejection, an exhausted retry or an abort matches only where it is named. */

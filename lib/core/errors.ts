@@ -1,5 +1,9 @@
+import { AbortError } from './cancellation.js';
+
 /** Shared by every installed copy of the library, so that they recognise each other's errors. */
 const BRAND = Symbol.for('nestjs-bulwark:error');
+/** An AbortError is no failure, and has a brand of its own. */
+const ABORT_BRAND = Symbol.for('nestjs-bulwark:abort');
 
 /** Where a circuit breaker stands. */
 export const CircuitState = Object.freeze({
@@ -68,6 +72,7 @@ export class CircuitBreakerError extends RejectedError {
   }
 }
 
+/** What a CircuitBreakerError says beside the name: `state` is `OPEN` by default, `remainingTimeout` is in ms. */
 export interface CircuitRejection {
   state?: CircuitState;
   remainingTimeout?: number | undefined;
@@ -175,6 +180,7 @@ interface ErrorsByCode {
   THROTTLED: ThrottledError;
   INVALID_CONFIG: ResilienceConfigError;
 }
+/** The `code` of an error of this library: `'CIRCUIT_OPEN'`, `'TIMEOUT'` and the like. */
 export type ResilienceErrorCode = keyof ErrorsByCode;
 
 // On the prototypes: an instance costs no property more, and a minifier cannot change them.
@@ -192,6 +198,7 @@ for (const [type, name, code] of [
   Object.defineProperty(type.prototype, 'code', { value: code, ...fixed });
   Object.defineProperty(type.prototype, BRAND, { value: code });
 }
+Object.defineProperty(AbortError.prototype, ABORT_BRAND, { value: true });
 
 /** Whether `error` comes from this library, or from another installed copy of it; of `code`, where given. */
 export function isResilienceError<C extends ResilienceErrorCode = ResilienceErrorCode>(
@@ -212,6 +219,15 @@ const REJECTIONS: ReadonlySet<unknown> = new Set<ResilienceErrorCode>([
 /** Circuit open, bulkhead full, ...: a local answer that says nothing about the dependency. */
 export function isRejection(error: unknown): boolean {
   return REJECTIONS.has(brandOf(error));
+}
+
+/** Whether `error` is an AbortError of this library, or of another installed copy of it. */
+export function isOwnAbort(error: unknown): boolean {
+  try {
+    return (error as { [ABORT_BRAND]?: unknown } | undefined)?.[ABORT_BRAND] === true;
+  } catch {
+    return false;
+  }
 }
 
 function brandOf(error: unknown): unknown {

@@ -46,6 +46,7 @@ export interface ResilienceEventDetails {
   /** A further try answered first. */
   'hedge.won': { readonly hedge: number };
 }
+/** The types of events: `'breaker.opened'`, `'retry.exhausted'` and the like. */
 export type ResilienceEventType = keyof ResilienceEventDetails;
 
 interface EventHead<T extends ResilienceEventType> {
@@ -64,6 +65,7 @@ interface EventHead<T extends ResilienceEventType> {
 export type ResilienceEvent<T extends ResilienceEventType = ResilienceEventType> = {
   [K in T]: EventHead<K> & ResilienceEventDetails[K];
 }[T];
+/** Told of an event, at once. What it throws is logged, and changes nothing. */
 export type ResilienceEventListener = (event: ResilienceEvent) => void;
 
 /** Who an event is about. A keyed breaker speaks under its family's id, with its own name. */
@@ -136,6 +138,7 @@ export class EventHub {
   }
 }
 
+/** Which of the remembered events to read; without it, all. */
 export interface RecentEvents {
   /** A policy's id; default: all policies. */
   readonly policy?: string;

@@ -1,13 +1,22 @@
 import { isAbortError } from './cancellation.js';
-import type { CallContext } from './context.js';
+import { type CallContext, beginsUnstored, unstoredCallEnds } from './context.js';
 import {
   type CompiledFilter,
   type ErrorFilter,
   compileFilter,
   errorFilter,
 } from './error-filter.js';
-import { type Layer, Policy, type PolicySetting, type PolicySnapshot, type Run } from './policy.js';
-import { promised } from './promised.js';
+import { deliverTo } from './deliver.js';
+import {
+  type Deliver,
+  type Layer,
+  Policy,
+  type PolicySetting,
+  type PolicySnapshot,
+  type Receiver,
+  type Run,
+} from './policy.js';
+import { endUnstored, promised } from './promised.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { Issues, type Schema, callback, readOptions } from './validation.js';
 import { type TimingsMode, timingsField } from './timings.js';
@@ -20,6 +29,7 @@ import { type TimingsMode, timingsField } from './timings.js';
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type FallbackHandler = (this: any, error: any, ...args: any[]) => unknown;
 
+/** When a fallback answers. Every option may be left out. */
 export interface FallbackOptions {
   /** Record how long calls take: `'off'`, `'sampled'` (one in 17) or `'all'`. Default `'off'`. */
   timings?: TimingsMode | undefined;
@@ -41,6 +51,7 @@ export const fallbackSchema: Schema<ResolvedFallbackOptions> = {
 /** What became of errors that it covers. */
 export type FallbackOutcome = 'served' | 'failed';
 
+/** How often a fallback has answered, or failed itself; the counters only go up. */
 export interface FallbackSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<FallbackOutcome, number>>;
 }
@@ -76,11 +87,33 @@ export class FallbackPolicy extends Policy implements Layer {
   }
 
   link(next: Run): Run {
-    return (work, self, args, call) =>
-      promised(next, work, self, args, call).then(undefined, (error: unknown) => {
-        if (!this.#covers(error, call)) throw error;
-        return this.#serve(error, self, args ?? [call], call);
-      });
+    return (work, self, args, call) => {
+      const unstored = beginsUnstored(call);
+      return promised(next, work, self, args, call).then(
+        unstored ? endUnstored : undefined,
+        (error: unknown) => {
+          if (unstored) unstoredCallEnds();
+          return this.#answer(error, self, args, call);
+        },
+      );
+    };
+  }
+
+  deliver(next: Deliver): Deliver {
+    const answer: Answer = (...failed) => this.#answer(...failed);
+    return (work, self, args, call, receiver) =>
+      next(work, self, args, call, new ReplacedFailure(answer, self, args, call, receiver));
+  }
+
+  /** The handler's answer to an error that it covers; rejects with any other. */
+  async #answer(
+    error: unknown,
+    self: unknown,
+    args: readonly unknown[] | undefined,
+    call: CallContext,
+  ): Promise<unknown> {
+    if (!this.#covers(error, call)) throw error;
+    return this.#serve(error, self, args ?? [call], call);
   }
 
   /** Nobody is there to be answered after an abort, nor can an answer begin twice. */
@@ -123,6 +156,32 @@ export class FallbackPolicy extends Policy implements Layer {
   snapshot(): FallbackSnapshot {
     const { id, kind, name, options } = this;
     return { id, kind, name, options, calls: { ...this.#calls } };
+  }
+}
+
+type Answer = (
+  error: unknown,
+  self: unknown,
+  args: readonly unknown[] | undefined,
+  call: CallContext,
+) => Promise<unknown>;
+
+/** A call whose failure the fallback answers. */
+class ReplacedFailure implements Receiver {
+  constructor(
+    private readonly answer: Answer,
+    private readonly self: unknown,
+    private readonly args: readonly unknown[] | undefined,
+    private readonly call: CallContext,
+    private readonly receiver: Receiver,
+  ) {}
+
+  succeed(value: unknown): void {
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    deliverTo(this.receiver, this.answer(error, this.self, this.args, this.call));
   }
 }
 

@@ -1,7 +1,8 @@
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Deadline } from './context.js';
 import { TimeoutError, withoutStack } from './errors.js';
-import type { Clock, Runtime } from './runtime.js';
+import type { Receiver } from './policy.js';
+import type { Clock } from './runtime.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 import type { TimeLimitPolicy } from './time-limit.js';
 
@@ -16,11 +17,16 @@ export class RunningCalls extends TimedQueue<TimedCall> {
   readonly timerSource = this.runtime.clock.timerSource?.();
 
   constructor(
-    runtime: Runtime,
+    readonly policy: TimeLimitPolicy,
     /** Milliseconds. */
     readonly limit: number,
   ) {
-    super(runtime);
+    super(policy.runtime);
+  }
+
+  /** When a call that begins now runs out. */
+  get nextAt(): number {
+    return this.runtime.clock.now() + this.limit;
   }
 
   protected dueAt(first: TimedCall): number {
@@ -41,96 +47,106 @@ export class RunningCalls extends TimedQueue<TimedCall> {
   }
 }
 
-/** One call: what aborts its work, its deadline, and its place among the others, in one allocation. */
-export class LimitedCall extends CancelScope implements Deadline, TimedCall {
-  readonly clock: Clock;
+/**
+ * One call: what aborts its work, its deadline, its place among the others and the receiver of its
+ * answer, in one allocation.
+ */
+export class LimitedCall extends CancelScope implements Deadline, TimedCall, Receiver {
   readonly at: number;
   previous: TimedCall | undefined;
   next: TimedCall | undefined;
   #timedOut = false;
 
   constructor(
-    private readonly policy: TimeLimitPolicy,
     private readonly running: RunningCalls,
     private readonly call: CallContext,
-    private readonly resolve: (value: unknown) => void,
-    private readonly reject: (error: unknown) => void,
+    private readonly receiver: Receiver,
   ) {
     super(call.cancellation);
-    this.clock = policy.runtime.clock;
-    this.at = this.clock.now() + running.limit;
+    this.at = running.nextAt;
     running.add(this);
+  }
+
+  get clock(): Clock {
+    return this.running.policy.runtime.clock;
   }
 
   succeed(value: unknown): void {
     if (this.#timedOut) {
-      this.policy.late.successes++;
+      this.running.policy.late.successes++;
       this.call.lingering?.ends();
     } else {
       this.#settleInTime();
-      this.resolve(value);
+      this.receiver.succeed(value);
     }
   }
 
   fail(error: unknown): void {
     if (this.#timedOut) {
-      this.policy.late.failures++;
+      this.running.policy.late.failures++;
       this.call.lingering?.ends();
     } else {
       this.#settleInTime();
-      this.reject(error);
+      this.receiver.fail(error);
     }
   }
 
   timeOut(): void {
-    const { policy, call } = this;
-    const { limit } = this.running;
+    const { policy, limit } = this.running;
     const error = withoutStack(() => new TimeoutError(limit)); // it would show a timer, not the caller
     this.#timedOut = true;
     policy.calls.timed_out++;
     const { events } = policy.runtime;
     if (events?.listening === true) events.emit('time-limit.exceeded', policy, { limit });
-    call.lingering?.begins();
-    this.reject(error);
-    this.abort(error);
+    this.call.lingering?.begins();
+    this.abort(error); // before the answer: what tries again must find the work told
+    this.receiver.fail(error);
   }
 
   /** Nothing aborts the signal of work that has settled. */
   #settleInTime(): void {
-    this.policy.calls.in_time++;
+    this.running.policy.calls.in_time++;
     this.running.remove(this);
     this.close();
   }
 }
 
 /** A call in shadow mode: nobody is released at its limit, and its work is not told. */
-export class WatchedCall implements TimedCall {
+export class WatchedCall implements TimedCall, Receiver {
   readonly at: number;
   previous: TimedCall | undefined;
   next: TimedCall | undefined;
   #overdue = false;
 
   constructor(
-    private readonly policy: TimeLimitPolicy,
     private readonly running: RunningCalls,
+    private readonly receiver: Receiver,
   ) {
-    this.at = policy.runtime.clock.now() + running.limit;
+    this.at = running.nextAt;
     running.add(this);
   }
 
-  settle(): void {
+  succeed(value: unknown): void {
+    this.#settle();
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    this.#settle();
+    this.receiver.fail(error);
+  }
+
+  #settle(): void {
     if (this.#overdue) return;
-    this.policy.calls.in_time++;
+    this.running.policy.calls.in_time++;
     this.running.remove(this);
   }
 
   timeOut(): void {
-    const { policy } = this;
+    const { policy, limit } = this.running;
     this.#overdue = true;
     policy.calls.would_time_out++;
     const { events } = policy.runtime;
-    if (events?.listening === true) {
-      events.emit('time-limit.spared', policy, { limit: this.running.limit });
-    }
+    if (events?.listening === true) events.emit('time-limit.spared', policy, { limit });
   }
 }

@@ -40,10 +40,15 @@ export function changedOptions<T extends object>(
   const defined = Object.entries(changes as object).filter(([, value]) => value !== undefined);
   const merged = { ...given, ...Object.fromEntries(defined) };
   const changed = readOptions(schema, merged, path, issues);
-  for (const key of FIXED) requireSame(key, inForce, changed, path, issues);
+  requireFixed(inForce, changed, path, issues);
   if (issues.list.length === 0) check?.(changed, issues);
   issues.throwIfAny();
   return { given: givenOptions(merged, changed), inForce: changed };
+}
+
+/** Refuses a change of what cannot change. */
+export function requireFixed(before: object, after: object, path: string, issues: Issues): void {
+  for (const key of FIXED) requireSame(key, before, after, path, issues);
 }
 
 function requireSame(

@@ -7,6 +7,7 @@ import {
 } from './policy.js';
 import { Issues, show } from './validation.js';
 
+/** The figures of a pipeline are those of its parts. */
 export interface PipelineSnapshot extends PolicySnapshot {
   /** Its parts, outermost first. */
   readonly policies: readonly PolicySnapshot[];

@@ -1,4 +1,4 @@
-import type { CallContext, Work } from './context.js';
+import { type CallContext, type Work, beginsUnstored, unstoredCallEnds } from './context.js';
 import type { Run } from './policy.js';
 
 /** Runs `next` for a layer, which gives a promise whatever the function gives, also what it throws. */
@@ -15,4 +15,23 @@ export function promised(
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+/** The same for a layer that adds no handlers of its own: they count a call whose context is not stored. */
+export function followed(next: Run): (...call: Parameters<Run>) => Promise<unknown> {
+  return (work, self, args, call) => {
+    const unstored = beginsUnstored(call);
+    const promise = promised(next, work, self, args, call);
+    return unstored ? promise.then(endUnstored, failUnstored) : promise;
+  };
+}
+
+export function endUnstored(value: unknown): unknown {
+  unstoredCallEnds();
+  return value;
+}
+
+function failUnstored(error: unknown): never {
+  unstoredCallEnds();
+  throw error;
 }

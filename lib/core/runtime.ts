@@ -83,7 +83,7 @@ export class Lifetime {
 
 const blocked = new Int32Array(new SharedArrayBuffer(4));
 
-// Globals are looked up at call time, so that fake timers reach them.
+/** The clock of this process: monotonic, and Node's own timers; looked up at call time, so that fake ones are used. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),

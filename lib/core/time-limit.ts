@@ -1,6 +1,11 @@
 import type { Duration } from './duration.js';
-import { type Layer, Policy, type PolicySetting, type PolicySnapshot, type Run } from './policy.js';
-import { promised } from './promised.js';
+import {
+  type Deliver,
+  type Layer,
+  Policy,
+  type PolicySetting,
+  type PolicySnapshot,
+} from './policy.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { type Schema, duration, oneOf, requireOptions, required } from './validation.js';
 import { LimitedCall, RunningCalls, WatchedCall } from './limited-call.js';
@@ -38,6 +43,7 @@ export const timeLimitSchema: Schema<ResolvedTimeLimitOptions> = {
 /** Whether the work had settled when the limit came; `would_time_out` in shadow mode. */
 export type TimeLimitOutcome = 'in_time' | 'timed_out' | 'would_time_out';
 
+/** What a time limit has done, and what still runs past it; `calls` and `late` only go up. */
 export interface TimeLimitSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<TimeLimitOutcome, number>>;
   /** What timed-out work brought when its caller had left. */
@@ -68,7 +74,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
     const inForce = requireOptions(timeLimitSchema, given, `timeLimit(${this.name})`);
     this.#live = { given: givenOptions(given, inForce), inForce };
     this.runtime = runtimeWith(setting.runtime);
-    this.#running = new RunningCalls(this.runtime, inForce.limit);
+    this.#running = new RunningCalls(this, inForce.limit);
   }
 
   /** The options in force: frozen, durations in milliseconds. */
@@ -80,39 +86,24 @@ export class TimeLimitPolicy extends Policy implements Layer {
     return [this];
   }
 
-  link(next: Run): Run {
-    return (work, self, args, call) => {
-      if (this.options.mode === 'shadow') return this.#watch(next, work, self, args, call);
-      return new Promise((resolve, reject) => {
-        const limited = new LimitedCall(this, this.#runningCalls(), call, resolve, reject);
-        promised(next, work, self, args, call.within(limited, limited)).then(
-          (value) => limited.succeed(value),
-          (error: unknown) => limited.fail(error),
-        );
-      });
+  deliver(next: Deliver): Deliver {
+    return (work, self, args, call, receiver) => {
+      const running = this.#runningCalls();
+      if (this.options.mode === 'shadow') {
+        // The call goes on as it is, without a deadline or a signal of this limit.
+        next(work, self, args, call, new WatchedCall(running, receiver));
+        return;
+      }
+      const limited = new LimitedCall(running, call, receiver);
+      next(work, self, args, call.within(limited, limited), limited);
     };
-  }
-
-  /** Shadow mode: the call goes on as it is, without a deadline or a signal of this limit. */
-  #watch(next: Run, ...call: Parameters<Run>): Promise<unknown> {
-    const watched = new WatchedCall(this, this.#runningCalls());
-    return promised(next, ...call).then(
-      (value) => {
-        watched.settle();
-        return value;
-      },
-      (error: unknown) => {
-        watched.settle();
-        throw error;
-      },
-    );
   }
 
   /** Calls that began under other timers wait for those; a test may have exchanged them. */
   #runningCalls(): RunningCalls {
     const { clock } = this.runtime;
     if (clock.timerSource?.() !== this.#running.timerSource) {
-      this.#running = new RunningCalls(this.runtime, this.options.limit);
+      this.#running = new RunningCalls(this, this.options.limit);
     }
     return this.#running;
   }
@@ -136,7 +127,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
     const live = changedOptions(this.#live, optionsOf(changes), timeLimitSchema, path);
     return () => {
       this.#live = live;
-      this.#running = new RunningCalls(this.runtime, live.inForce.limit);
+      this.#running = new RunningCalls(this, live.inForce.limit);
     };
   }
 

@@ -23,6 +23,7 @@ export function CircuitProtected(
   return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker, key });
 }
 
+/** What `@CircuitProtected` takes beside the breaker itself. */
 export interface CircuitProtectedOptions {
   /**
    * One circuit breaker for each key that it picks from the method's arguments: a tenant, a host, a

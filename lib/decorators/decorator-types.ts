@@ -16,12 +16,24 @@ export interface UseRetrySyncForSynchronousMethods {
 export interface UseRetryForAsynchronousMethods {
   readonly 'This method is asynchronous: use @Retry()': never;
 }
+export interface NoTimeLimitOfSynchronousMethods {
+  readonly 'This method is synchronous, and nothing can interrupt it: make it async': never;
+}
+export interface NoHedgeOfSynchronousMethods {
+  readonly 'This method is synchronous, and no other try can start beside it: make it async': never;
+}
+export interface NoFallbackOfSynchronousMethods {
+  readonly 'This method is synchronous, and @Fallback() would make it answer with a promise: make it async': never;
+}
+export interface NoPolicyOfSynchronousMethods {
+  readonly 'This method is synchronous, and a policy may wait: make it async, or use @CircuitProtected(), @Bulkhead() or @RateLimit()': never;
+}
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 type ResultOf<M> = M extends (...args: any[]) => infer R ? R : never;
 
-/** For policies that may wait or run the method again: not for a method that answers on the spot. */
-export type AsyncMethodDecorator = ClassDecorator &
+/** For policies that may wait or run the method again: `Advice` is for a method that answers on the spot. */
+export type AsyncMethodDecorator<Advice> = ClassDecorator &
   (<M>(
     target: object,
     key: string | symbol,
@@ -29,7 +41,7 @@ export type AsyncMethodDecorator = ClassDecorator &
       ? TypedPropertyDescriptor<M>
       : ResultOf<M> extends AsyncResult
         ? TypedPropertyDescriptor<M>
-        : UseRetrySyncForSynchronousMethods,
+        : Advice,
   ) => void);
 
 /** For policies that block until they are done. */

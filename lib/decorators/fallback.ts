@@ -1,7 +1,7 @@
 import { ResilienceConfigError } from '../core/errors.js';
 import type { FallbackHandler, FallbackOptions } from '../core/fallback.js';
 import { missingMethod } from '../nest/messages.js';
-import type { AsyncMethodDecorator } from './decorator-types.js';
+import type { AsyncMethodDecorator, NoFallbackOfSynchronousMethods } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
 /**
@@ -18,14 +18,14 @@ import { policyDecorator } from './policy-decorator.js';
 export function Fallback(
   handler: string | FallbackHandler,
   options: FallbackOptions = {},
-): AsyncMethodDecorator {
+): AsyncMethodDecorator<NoFallbackOfSynchronousMethods> {
   const method = typeof handler === 'string' ? handler : undefined;
   const given = { ...options, handler: method === undefined ? handler : calling(method) };
   return policyDecorator('Fallback', {
     part: 'fallback',
     given: given as FallbackOptions & { handler: FallbackHandler },
     method,
-  }) as AsyncMethodDecorator;
+  }) as AsyncMethodDecorator<NoFallbackOfSynchronousMethods>;
 }
 
 function calling(method: string): FallbackHandler {

@@ -1,6 +1,6 @@
 import type { HedgePolicy } from '../core/hedge/hedge.js';
 import type { HedgeOptions } from '../core/hedge/options.js';
-import type { AsyncMethodDecorator } from './decorator-types.js';
+import type { AsyncMethodDecorator, NoHedgeOfSynchronousMethods } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
 /**
@@ -12,6 +12,11 @@ import { policyDecorator } from './policy-decorator.js';
  * @Hedge({ delay: 'p95' })
  * search(query: string): Promise<Hit[]> { ... }
  */
-export function Hedge(hedge: string | HedgeOptions | HedgePolicy): AsyncMethodDecorator {
-  return policyDecorator('Hedge', { part: 'hedge', given: hedge }) as AsyncMethodDecorator;
+export function Hedge(
+  hedge: string | HedgeOptions | HedgePolicy,
+): AsyncMethodDecorator<NoHedgeOfSynchronousMethods> {
+  return policyDecorator('Hedge', {
+    part: 'hedge',
+    given: hedge,
+  }) as AsyncMethodDecorator<NoHedgeOfSynchronousMethods>;
 }

@@ -1,6 +1,6 @@
 import type { Policy } from '../core/policy.js';
 import type { PolicyOptions } from '../nest/policy-spec.js';
-import type { AsyncMethodDecorator } from './decorator-types.js';
+import type { AsyncMethodDecorator, NoPolicyOfSynchronousMethods } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
 /**
@@ -12,6 +12,11 @@ import { policyDecorator } from './policy-decorator.js';
  * @Resilient({ timeLimit: '2s', retry: 'api', circuitBreaker: 'payments' })
  * charge(amount: number): Promise<Receipt> { ... }
  */
-export function Resilient(policy: string | PolicyOptions | Policy): AsyncMethodDecorator {
-  return policyDecorator('Resilient', { part: 'policy', given: policy }) as AsyncMethodDecorator;
+export function Resilient(
+  policy: string | PolicyOptions | Policy,
+): AsyncMethodDecorator<NoPolicyOfSynchronousMethods> {
+  return policyDecorator('Resilient', {
+    part: 'policy',
+    given: policy,
+  }) as AsyncMethodDecorator<NoPolicyOfSynchronousMethods>;
 }

@@ -1,7 +1,7 @@
 import type { RetryOptions } from '../core/retry/options.js';
 import type { RetryPolicy } from '../core/retry/retry.js';
 import type { RetryConfig } from '../core/retry/retry-config.js';
-import type { AsyncMethodDecorator } from './decorator-types.js';
+import type { AsyncMethodDecorator, UseRetrySyncForSynchronousMethods } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
 /**
@@ -16,6 +16,9 @@ import { policyDecorator } from './policy-decorator.js';
  */
 export function Retry(
   retry?: string | RetryOptions | RetryConfig | RetryPolicy,
-): AsyncMethodDecorator {
-  return policyDecorator('Retry', { part: 'retry', given: retry }) as AsyncMethodDecorator;
+): AsyncMethodDecorator<UseRetrySyncForSynchronousMethods> {
+  return policyDecorator('Retry', {
+    part: 'retry',
+    given: retry,
+  }) as AsyncMethodDecorator<UseRetrySyncForSynchronousMethods>;
 }

@@ -1,6 +1,6 @@
 import type { Duration } from '../core/duration.js';
 import type { TimeLimitOptions, TimeLimitPolicy } from '../core/time-limit.js';
-import type { AsyncMethodDecorator } from './decorator-types.js';
+import type { AsyncMethodDecorator, NoTimeLimitOfSynchronousMethods } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
 /**
@@ -15,6 +15,9 @@ import { policyDecorator } from './policy-decorator.js';
  */
 export function TimeLimit(
   limit: Duration | TimeLimitOptions | TimeLimitPolicy,
-): AsyncMethodDecorator {
-  return policyDecorator('TimeLimit', { part: 'timeLimit', given: limit }) as AsyncMethodDecorator;
+): AsyncMethodDecorator<NoTimeLimitOfSynchronousMethods> {
+  return policyDecorator('TimeLimit', {
+    part: 'timeLimit',
+    given: limit,
+  }) as AsyncMethodDecorator<NoTimeLimitOfSynchronousMethods>;
 }

@@ -8,7 +8,8 @@ import {
 } from './live-changes.js';
 import { NAMED_GROUPS } from './named-options.js';
 import { PolicyChange } from './policy-changes.js';
-import { type ResilienceRegistry, collect } from './registry.js';
+import { collect } from './collect.js';
+import type { ResilienceRegistry } from './registry.js';
 
 /**
  * Changes named policies of one application while they work, to be injected: from a configuration that

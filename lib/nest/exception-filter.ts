@@ -1,34 +1,65 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
-import type { HttpAdapterHost } from '@nestjs/core';
+import {
+  type ArgumentsHost,
+  Catch,
+  type ContextType,
+  type ExceptionFilter,
+  Inject,
+  Logger,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
-import { AbortError } from '../core/cancellation.js';
-import { ResilienceError } from '../core/errors.js';
-import { httpAnswerTo, rpcAnswerTo } from './http-answer.js';
+import type { AbortError } from '../core/cancellation.js';
+import { ResilienceError, isOwnAbort, isResilienceError } from '../core/errors.js';
+import { httpAnswerTo } from './http-answer.js';
+import { graphqlErrorFor, rpcAnswerTo, tellSocket } from './message-answers.js';
 import type { ResilienceModuleOptions } from './module-options.js';
+
+/** Nest picks filters by `instanceof`; this holds for the aborts of another installed copy too. */
+abstract class OwnAbort extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isOwnAbort(value);
+  }
+}
 
 /**
  * Answers unhandled errors of this library over HTTP: 503 for an open circuit or a full bulkhead, 429 for
- * a rate limit, 504 for a time limit, with `Retry-After` where it is known. An RPC caller gets the same
- * message with the error's code; other transports get the error itself. A wait that a shutdown ended is
- * answered with 503. Registered by the module unless `http.mapErrors` is false.
+ * a rate limit, 504 for a time limit, with `Retry-After` where it is known. RPC, GraphQL and WebSocket
+ * clients get the same message with the error's code; other transports get the error itself. A wait that
+ * a shutdown ended is answered with 503. Registered by the module unless `http.mapErrors` is false; Nest
+ * applies no such filter to gateways, which name it themselves.
+ *
+ * @example
+ * @UseFilters(ResilienceExceptionFilter)
+ * @WebSocketGateway()
+ * export class PricesGateway {}
  */
-@Catch(ResilienceError, AbortError)
+@Catch(ResilienceError, OwnAbort)
 export class ResilienceExceptionFilter implements ExceptionFilter {
   readonly #logger = new Logger('Resilience');
 
-  constructor(private readonly adapterHost: HttpAdapterHost) {}
+  constructor(@Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost) {}
 
   catch(error: ResilienceError | AbortError, host: ArgumentsHost): unknown {
-    if (host.getType() === 'rpc') return throwError(() => rpcAnswerTo(error));
-    if (host.getType() !== 'http') throw error;
-    this.#answer(error, host.switchToHttp().getResponse());
-    return undefined;
+    if (isResilienceError(error, 'INVALID_CONFIG')) this.#logger.error(error.message, error.stack);
+    switch (host.getType<ContextType | 'graphql'>()) {
+      case 'http':
+        this.#answer(error, host.switchToHttp().getResponse());
+        return undefined;
+      case 'rpc':
+        return throwError(() => rpcAnswerTo(error));
+      case 'ws':
+        tellSocket(error, host);
+        return undefined;
+      case 'graphql':
+        throw graphqlErrorFor(error);
+      default:
+        throw error;
+    }
   }
 
   #answer(error: Error, response: unknown): void {
     const { httpAdapter } = this.adapterHost;
     const { status, body, retryAfter } = httpAnswerTo(error);
-    if (status === 500) this.#logger.error(error.message, error.stack);
     // A stream that has begun cannot change its status any more.
     if (httpAdapter.isHeadersSent(response)) {
       httpAdapter.end(response);

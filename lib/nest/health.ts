@@ -12,6 +12,7 @@ export interface BreakerHealth {
   readonly failedCalls: number;
 }
 
+/** What a health check says under its key: `down` while a breaker is open and its recovery time has not run out. */
 export interface ResilienceHealth {
   readonly status: 'up' | 'down';
   /** A dependency is being probed, open past its recovery time, or failing for some key. */
@@ -21,6 +22,7 @@ export interface ResilienceHealth {
   readonly keyed?: Readonly<Record<string, KeyedBreakerSummary>>;
 }
 
+/** What a health check looks at, and when it is down. */
 export interface HealthCheckOptions {
   /** Names of the breakers to look at. Default: all. */
   readonly breakers?: readonly string[];

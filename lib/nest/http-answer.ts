@@ -1,6 +1,5 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
-import type { AbortError } from '../core/cancellation.js';
-import { type ResilienceError, isResilienceError } from '../core/errors.js';
+import { isResilienceError } from '../core/errors.js';
 
 /** What an HTTP client is told; it names no breaker, bulkhead or limiter. */
 export interface HttpAnswer {
@@ -72,16 +71,4 @@ function answer(
   const body = { statusCode: status, message, ...(error !== undefined && { error }) };
   if (retryAfterMs === undefined) return { status, body };
   return { status, body, retryAfter: Math.ceil(retryAfterMs / 1000) };
-}
-
-/** What an RPC client is told, in the shape of Nest's own RPC errors. */
-export function rpcAnswerTo(error: ResilienceError | AbortError): object {
-  const { body, retryAfter } = httpAnswerTo(error);
-  const { message } = body as { message?: unknown };
-  return {
-    status: 'error',
-    message,
-    code: error.code,
-    ...(retryAfter !== undefined && { retryAfter: retryAfter * 1000 }),
-  };
 }

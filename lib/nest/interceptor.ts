@@ -15,8 +15,8 @@ import { requestDeadline, withinDeadline } from './request-deadline.js';
 
 /**
  * An interceptor class that runs handlers under a policy: on a route, a controller, a gateway or a
- * resolver, or for the whole application as APP_INTERCEPTOR. A retry calls the handler again. An HTTP
- * request's deadline header (`x-request-timeout-ms`) becomes the deadline of the call.
+ * resolver, or for the whole application as APP_INTERCEPTOR. A retry calls the handler again. The
+ * deadline header (`x-request-timeout-ms`) of an HTTP or GraphQL request becomes the deadline of the call.
  *
  * @param policy the name of a policy of the module, its options, or a policy made by hand
  * @example
@@ -30,7 +30,7 @@ export function ResilienceInterceptor(
   class PolicyInterceptor implements NestInterceptor {
     intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
       const { http, runtime } = registryOf(this);
-      const deadline = requestDeadline(context, http);
+      const deadline = requestDeadline(context, http, runtime.clock);
       if (deadline === undefined) return this.handle(next);
       return withinDeadline(deadline, runtime, () => this.handle(next));
     }

@@ -38,6 +38,7 @@ export interface ResilienceModuleOptions extends NamedOptions {
   readonly runtime?: RuntimeOptions | undefined;
 }
 
+/** Who may inject what the module provides. */
 export interface ModuleVisibility {
   /** Whether every module may inject its providers without importing it. Default true. */
   readonly isGlobal?: boolean | undefined;

@@ -6,7 +6,8 @@ import { titleOf } from './messages.js';
 import { PARTS, type PartName } from './parts.js';
 import { specsOf } from './policy-options.js';
 import { FIXED_ORDER, type PolicyOptions, type PolicySpec } from './policy-spec.js';
-import { type ResilienceRegistry, collect } from './registry.js';
+import { collect } from './collect.js';
+import type { ResilienceRegistry } from './registry.js';
 
 /** A part of a named policy: as it was written, and as it was made. */
 interface PartInPlace {

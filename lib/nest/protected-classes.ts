@@ -1,7 +1,8 @@
 import type { Issues } from '../core/validation.js';
 import { missingMethod } from './messages.js';
 import { protectedMethodsOf } from './protected-methods.js';
-import { type ResilienceRegistry, collect } from './registry.js';
+import { collect } from './collect.js';
+import type { ResilienceRegistry } from './registry.js';
 
 /**
  * Makes the pipelines of a class's decorated methods, inherited ones included, and finds what is wrong.

@@ -1,37 +1,71 @@
-import type { ExecutionContext } from '@nestjs/common';
-import { Observable } from 'rxjs';
+import type { ContextType, ExecutionContext } from '@nestjs/common';
+import { Observable, throwError } from 'rxjs';
 import { CancelScope } from '../core/cancellation.js';
 import { beginCall, runInside } from '../core/context.js';
 import { CallerTimeoutError } from '../core/errors.js';
-import type { Runtime } from '../core/runtime.js';
+import type { Clock, Runtime } from '../core/runtime.js';
 import type { ResolvedHttpOptions } from './module-schema.js';
 
 const MILLISECONDS = /^\d{1,9}$/;
 
-/** How long the caller of an HTTP request says it will wait; `undefined` where it says nothing usable. */
+/** What the caller of a request said it would wait, and what is left of that, in milliseconds. */
+export interface RequestDeadline {
+  readonly limit: number;
+  readonly left: number;
+}
+
+interface Request {
+  readonly headers?: Readonly<Record<string, unknown>>;
+}
+
+/** When a request was first seen: each resolver of a GraphQL request meets it again. */
+const arrivals = new WeakMap<Request, number>();
+
+/** The deadline of an HTTP or GraphQL request; `undefined` where its caller says nothing usable. */
 export function requestDeadline(
   context: ExecutionContext,
   { deadlineHeader, maxDeadline }: ResolvedHttpOptions,
-): number | undefined {
-  if (deadlineHeader === false || context.getType() !== 'http') return undefined;
-  const { headers } = context.switchToHttp().getRequest<{ headers?: Record<string, unknown> }>();
-  const value = headers?.[deadlineHeader.toLowerCase()];
+  clock: Clock,
+): RequestDeadline | undefined {
+  const request = deadlineHeader === false ? undefined : requestOf(context);
+  if (!request?.headers) return undefined;
+  const value = request.headers[String(deadlineHeader).toLowerCase()];
   if (typeof value !== 'string' || !MILLISECONDS.test(value) || Number(value) === 0)
     return undefined;
-  return Math.min(Number(value), maxDeadline);
+  const limit = Math.min(Number(value), maxDeadline);
+  return { limit, left: limit - waited(request, clock) };
 }
 
-/** The stream under a deadline: after `limit` ms what runs in it is aborted with a TimeoutError, which breakers ignore. */
+function waited(request: Request, clock: Clock): number {
+  const now = clock.now();
+  const arrival = arrivals.get(request) ?? now;
+  arrivals.set(request, arrival);
+  return now - arrival;
+}
+
+function requestOf(context: ExecutionContext): Request | undefined {
+  const type = context.getType<'graphql' | ContextType>();
+  if (type === 'http') return context.switchToHttp().getRequest<Request>();
+  if (type !== 'graphql') return undefined;
+  // Nest's drivers put it there, whatever the application makes of the context.
+  const request = context.getArgByIndex<{ readonly req?: Request } | undefined>(2)?.req;
+  // The request that opened a WebSocket says nothing of the operations that follow over it.
+  return request?.headers?.['upgrade'] === undefined ? request : undefined;
+}
+
+/** The stream under a deadline: when it has come, what runs in it is aborted with a TimeoutError, which breakers ignore. */
 export function withinDeadline<T>(
-  limit: number,
+  { limit, left }: RequestDeadline,
   { clock, lifetime }: Runtime,
   open: () => Observable<T>,
 ): Observable<T> {
+  const expired = (): CallerTimeoutError => new CallerTimeoutError(limit);
+  if (left <= 0) return throwError(expired);
   return new Observable((subscriber) => {
     const enclosing = beginCall();
     const scope = new CancelScope(enclosing.cancellation);
-    const call = enclosing.within(scope, { clock, at: clock.now() + limit });
-    const timer = clock.setTimeout(() => scope.abort(new CallerTimeoutError(limit)), limit);
+    const call = enclosing.within(scope, { clock, at: clock.now() + left });
+    const timer = clock.setTimeout(() => scope.abort(expired()), left);
     const leave = lifetime?.onEnd(() => clock.clearTimeout(timer));
     const subscription = runInside(call, () => open().subscribe(subscriber));
     return () => {

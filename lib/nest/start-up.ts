@@ -10,8 +10,9 @@ import { readModuleOptions } from './module-schema.js';
 import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
 import { PARTS } from './parts.js';
+import { collect } from './collect.js';
 import { resolveMethods } from './protected-classes.js';
-import { ResilienceRegistry, collect } from './registry.js';
+import { ResilienceRegistry } from './registry.js';
 
 /**
  * Makes an application's registry and everything that can be known before the first call, from the root

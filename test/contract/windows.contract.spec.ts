@@ -48,7 +48,6 @@ function rule(seen: readonly Outcome[], rates: Rates): string | undefined {
 const consecutive: WindowKind = {
   name: 'consecutive',
   brisk: { failureThreshold: 2 },
-  patient: { failureThreshold: 2 },
   cases: fc.integer({ min: 1, max: 6 }).map((failureThreshold) => ({
     options: { failureThreshold, window: { type: 'consecutive' } },
     step: 1000,
@@ -63,7 +62,6 @@ const consecutive: WindowKind = {
 const count: WindowKind = {
   name: 'count',
   brisk: { window: { type: 'count', size: 5, minimumCalls: 2, failureRate: 0.6 } },
-  patient: { window: { type: 'count', size: 500, failureRate: 1 } },
   cases: fc
     .integer({ min: 1, max: 40 })
     .chain((size) => rates(size).map((given) => ({ size, given })))
@@ -81,7 +79,6 @@ const tenth = (at: number, duration: number): bigint =>
 const time: WindowKind = {
   name: 'time',
   brisk: { window: { type: 'time', duration: '10s', minimumCalls: 2, failureRate: 0.6 } },
-  patient: { window: { type: 'time', duration: '1s', failureRate: 1 } },
   cases: fc
     .record({ duration: fc.constantFrom(10, 11, 70, 100, 1000, 1100, 5000), given: rates(12) })
     .map(({ duration, given }) => ({

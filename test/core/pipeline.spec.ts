@@ -14,6 +14,7 @@ import {
   retry,
   timeLimit,
 } from 'nestjs-bulwark/core';
+import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, down, settled, thrownBy } from '../support/lab.js';
 
 let lab: Lab;
@@ -39,8 +40,6 @@ const untilAborted = ({ signal }: { signal: AbortSignal }): Promise<never> =>
 
 describe('a pipeline', () => {
   it('R60, R62 releases the caller of uncancellable work and holds its slots, inside and outside', async () => {
-    const unhandled = jest.fn();
-    process.on('unhandledRejection', unhandled);
     const outer = bulkhead({ name: 'outer' }, { runtime: lab.runtime });
     const inner = bulkhead({ name: 'inner' }, { runtime: lab.runtime });
     const running = settled(
@@ -52,9 +51,6 @@ describe('a pipeline', () => {
     expect([outer.snapshot().inUse, inner.snapshot().inUse]).toEqual([1, 1]);
     await lab.clock.advance(1);
     expect([outer.snapshot().inUse, inner.snapshot().inUse]).toEqual([0, 0]);
-    await new Promise(setImmediate);
-    process.off('unhandledRejection', unhandled);
-    expect(unhandled).not.toHaveBeenCalled();
   });
 
   it.each([
@@ -87,6 +83,78 @@ describe('a pipeline', () => {
     expect(await lab.errorOf(policies.execute(work))).toEqual(new TimeoutError(300));
     expect(left).toEqual([120, 80]);
   });
+
+  it('R60 has told the work of a time-out before anything outside learns of it', async () => {
+    const signals: AbortSignal[] = [];
+    const toldFirst: boolean[] = [];
+    const look = (): void => void toldFirst.push(signals.at(-1)?.aborted === true);
+    const breaker = new CircuitBreaker(
+      'b',
+      { failureThreshold: 1, onStateChange: look },
+      { runtime: lab.runtime },
+    );
+    const retrying = retry(
+      { maxAttempts: 2, baseDelay: 1, onRetry: look },
+      { runtime: lab.runtime },
+    );
+    const answering = fallback(look, {}, { runtime: lab.runtime });
+    const policies = pipeline(answering, retrying, breaker, limitedTo(10));
+    const running = policies.execute(({ signal }) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    });
+    await lab.clock.advance(50);
+    await running;
+    expect(toldFirst).toEqual([true, true, true]); // opened, to be retried, given up
+  });
+
+  it.each([
+    ['retry', 'RetryExhaustedError'],
+    ['fallback', 'TypeError'],
+    ['hedge', 'CircuitBreakerError'], // that of its second try
+    ['time limit', 'TypeError'],
+    ['queue', 'TypeError'],
+    ['waiting rate limit', 'TypeError'],
+  ])(
+    'R20 a %s around a time limit answers after its call has returned, and once',
+    async (kind, failed) => {
+      const { runtime } = lab;
+      const outer: Record<string, Policy> = {
+        retry: retry({ maxAttempts: 1 }, { runtime }),
+        fallback: fallback(() => 'other', { on: RangeError }, { runtime }),
+        hedge: hedge({ delay: 1000 }, { runtime }),
+        'time limit': timeLimit(100, { runtime }),
+        queue: bulkhead({ maxQueue: 1 }, { runtime }),
+        'waiting rate limit': rateLimit({ limit: 9, interval: 1, maxWait: 1 }, { runtime }),
+      };
+      const closed = new CircuitBreaker('b', { failureThreshold: 1 }, { runtime });
+      const policies = pipeline(outer[kind] as Policy, closed, limitedTo(50));
+      const answers: string[] = [];
+      const ask = (work: () => unknown): void => {
+        policies.execute(work).then(
+          (value) => answers.push(String(value)),
+          (error: unknown) => answers.push((error as Error).name),
+        );
+        answers.push('returned');
+      };
+      ask(() => 'value');
+      await settlePromises();
+      ask(() => {
+        throw new TypeError('thrown');
+      });
+      await settlePromises();
+      ask(() => 'refused'); // the circuit is open
+      await settlePromises();
+      expect(answers).toEqual([
+        'returned',
+        'value',
+        'returned',
+        failed,
+        'returned',
+        'CircuitBreakerError',
+      ]);
+    },
+  );
 
   it('hedges inside a bulkhead hold one slot, and a bulkhead inside gives each try its own', async () => {
     const outer = bulkhead({}, { runtime: lab.runtime });

@@ -21,8 +21,6 @@ import {
   retrySync,
   timeLimit,
 } from 'nestjs-bulwark/core';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Lab, play, settled, thrownBy } from '../support/lab.js';
 
 let lab: Lab;
@@ -199,34 +197,22 @@ function inFlight(policy: Policy): number {
     .reduce((sum, { stats, inUse = 0 }) => sum + inUse + (stats?.inFlight ?? 0), 0);
 }
 
-describe('one million distinct keys', () => {
-  setFlagsFromString('--expose-gc');
-  const collectGarbage = runInNewContext('gc') as () => void;
-  const heap = (): number => {
-    collectGarbage();
-    return process.memoryUsage().heapUsed;
-  };
-
-  it.each<[string, number, CircuitBreakerOptions, 'success' | 'failure' | undefined]>([
-    ['that succeed', 1_000_000, {}, 'success'],
-    ['that trip at once (a quarter)', 250_000, { failureThreshold: 1 }, 'failure'],
-    ['that hang (some)', 25_000, {}, undefined],
-  ])(
-    '%s keep no more than maxKeys breakers, and no memory',
-    (_end, keys, options, end) => {
-      const family = new KeyedCircuitBreakers('tenants', options, { runtime: lab.runtime });
-      const before = heap();
-      for (let key = 0; key < keys; key++) {
-        const permit = family.for(`tenant-${String(key)}`).tryAcquire();
-        if (end === 'success') permit?.success();
-        if (end === 'failure') permit?.failure('down');
-      }
-      expect(family.summary()).toMatchObject({ keys: 1000, evicted: keys - 1000 });
-      // What other suites of the process free or keep meanwhile is noise; a breaker for each key is 500 MB.
-      expect(heap() - before).toBeLessThan(Math.max(keys * 100, 8_000_000));
-    },
-    60_000,
-  );
+describe('many distinct keys', () => {
+  // `npm run check:memory` measures that no memory is kept of them.
+  it.each<[string, CircuitBreakerOptions, 'success' | 'failure' | undefined]>([
+    ['that succeed', {}, 'success'],
+    ['that trip at once', { failureThreshold: 1 }, 'failure'],
+    ['that hang', {}, undefined],
+  ])('%s keep no more than maxKeys breakers', (_end, options, end) => {
+    const keys = 10_000;
+    const family = new KeyedCircuitBreakers('tenants', options, { runtime: lab.runtime });
+    for (let key = 0; key < keys; key++) {
+      const permit = family.for(`tenant-${String(key)}`).tryAcquire();
+      if (end === 'success') permit?.success();
+      if (end === 'failure') permit?.failure('down');
+    }
+    expect(family.summary()).toMatchObject({ keys: 1000, evicted: keys - 1000 });
+  });
 
   it('of a megabyte each are kept by their digests, and stay apart', async () => {
     const family = new KeyedCircuitBreakers('k', { failureThreshold: 1 }, { runtime: lab.runtime });
@@ -357,7 +343,8 @@ describe('a Retry-After header of a dependency', () => {
   ])('of %s asks for nothing, and is read in no time', (_kind, header) => {
     const began = performance.now();
     expect(retryAfterOf({ headers: { 'Retry-After': header } }, lab.clock)).toBeUndefined();
-    expect(performance.now() - began).toBeLessThan(100);
+    // On a busy machine; what looks at a megabyte again for each of its characters takes minutes.
+    expect(performance.now() - began).toBeLessThan(3000);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import {
   CircuitBreaker,
+  KeyedCircuitBreakers,
   type Policy,
   bulkhead,
   fallback,
@@ -107,6 +108,25 @@ describe('R85: timings', () => {
     expect(inner.timings).toMatchObject({ count: 2, p99: 0 });
     expect(outer.timings?.count).toBe(1);
     expect(outer.timings?.p50).toBeGreaterThan(43.75);
+  });
+
+  it('of a keyed family are of all its keys, wherever it is used', async () => {
+    const clock = new FakeClock();
+    const family = new KeyedCircuitBreakers('tenants', { timings: 'all' }, { runtime: { clock } });
+    const call = async (tenant: string): Promise<string> => tenant;
+    await family.by((tenant: string) => tenant).wrap(call)('a');
+    const byFirst = family.by((tenant: string) => tenant.charAt(0));
+    await byFirst.wrap(call)('b');
+    await family.wrap(call)('c');
+    expect(family.timings?.count).toBe(3);
+    expect(byFirst.timings).toEqual(family.timings);
+  });
+
+  it('of a keyed family may be set from outside, and cannot change', async () => {
+    const family = new KeyedCircuitBreakers('tenants', {}, { timings: 'all' });
+    await family.by(() => 'a').execute(() => 1);
+    expect(family.timings?.count).toBe(1);
+    expect(() => family.configure({ timings: 'sampled' })).toThrow('timings cannot change');
   });
 
   it('refuse an unknown mode', () => {

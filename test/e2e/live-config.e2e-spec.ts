@@ -14,9 +14,6 @@ import supertest from 'supertest';
 import { AppModule } from '../../sample/03-live-config/src/app.module.js';
 import { Supplier } from '../../sample/03-live-config/src/quotes/supplier.js';
 import { type Deferred, deferred } from '../support/lab.js';
-import { expectNoUnhandledRejections } from './shop.js';
-
-expectNoUnhandledRejections();
 
 /** Real milliseconds, on the slowest machine. */
 const PATIENCE = 4000;

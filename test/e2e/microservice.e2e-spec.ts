@@ -10,7 +10,6 @@ import {
   type PriceService,
   startPriceService,
 } from '../../sample/02-microservice/src/price-service/start.js';
-import { expectNoUnhandledRejections } from './shop.js';
 
 /** Real milliseconds, on the slowest machine. */
 const PATIENCE = 4000;
@@ -26,7 +25,6 @@ let service: PriceService;
 let gateway: INestApplication;
 let clock: FakeClock;
 
-expectNoUnhandledRejections();
 beforeEach(async () => {
   service = await startPriceService(0);
   clock = new FakeClock();

@@ -150,15 +150,3 @@ function answerTo(sent: ClientRequest): Promise<Answer> {
     });
   });
 }
-
-/** Makes every test of the file fail that leaves a rejection without a handler. */
-export function expectNoUnhandledRejections(): void {
-  const unhandled: unknown[] = [];
-  const keep = (reason: unknown): void => void unhandled.push(reason);
-  beforeAll(() => void process.on('unhandledRejection', keep));
-  afterEach(async () => {
-    await nextTurn();
-    expect(unhandled.splice(0)).toEqual([]);
-  });
-  afterAll(() => void process.off('unhandledRejection', keep));
-}

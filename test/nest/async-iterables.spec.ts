@@ -3,14 +3,12 @@ import type { Type } from '@nestjs/common';
 import {
   type CircuitBreaker,
   CircuitBreakerError,
-  CircuitBreakerRegistry,
   CircuitProtected,
-  ResilienceModule,
   Retry,
   RetryExhaustedError,
 } from 'nestjs-bulwark';
 import { Lab, down, settled } from '../support/lab.js';
-import { closeAll, start } from './support/applications.js';
+import { closeAll, startUnder } from './support/applications.js';
 
 let lab: Lab;
 let breaker: CircuitBreaker;
@@ -60,17 +58,9 @@ class Rows {
 const kinds = ['generator', 'declared', 'undeclared'] as const;
 
 async function made<T>(type: Type<T>): Promise<T> {
-  const app = await start({
-    imports: [
-      ResilienceModule.forRoot({
-        circuitBreakers: { rows: { failureThreshold: 2, recoveryTimeout: '10s' } },
-        runtime: lab.runtime,
-      }),
-    ],
-    providers: [type],
-  });
-  breaker = app.get(CircuitBreakerRegistry).get('rows');
-  return app.get(type);
+  const { instance, ...rest } = await startUnder('rows', type, lab);
+  breaker = rest.breaker;
+  return instance;
 }
 
 async function read(rows: AsyncIterable<number>, most = Infinity): Promise<number[]> {

@@ -12,6 +12,7 @@ import {
   UseFilters,
 } from '@nestjs/common';
 import {
+  AbortError,
   BulkheadRejectedError,
   CircuitBreakerError,
   CircuitProtected,
@@ -53,10 +54,14 @@ const exhausted = (lastException: unknown): RetryExhaustedError =>
   new RetryExhaustedError({ attempts: 3, lastException });
 const open = (remainingTimeout?: number): CircuitBreakerError =>
   new CircuitBreakerError(SECRET, { state: CircuitState.OPEN, remainingTimeout });
-/** An error of another installed copy of the library: its classes are not ours. */
+/** Errors of another installed copy of the library: its classes are not ours. */
 const foreign = Object.assign(new Error('Rate limit'), {
   [Symbol.for('nestjs-bulwark:error')]: 'RATE_LIMITED',
   retryAfter: 2500,
+});
+const foreignAbort = Object.assign(new Error(SECRET), {
+  [Symbol.for('nestjs-bulwark:abort')]: true,
+  name: 'AbortError',
 });
 
 interface Row {
@@ -122,6 +127,13 @@ const rows: Row[] = [
     body: tooMany,
     retryAfter: '3',
   },
+  {
+    title: 'a wait that a shutdown ended',
+    error: new AbortError(SECRET),
+    status: 503,
+    body: unavailable,
+  },
+  { title: 'the same by another copy', error: foreignAbort, status: 503, body: unavailable },
   { title: 'time limit', error: new TimeoutError(250), status: 504, body: tooSlow },
   {
     title: 'exhausted, of an Error',
@@ -220,10 +232,11 @@ describe.each(ADAPTERS)('R50: on %s', (adapter) => {
     const app = await served(adapter);
     thrown = new BadRequestException('no');
     await request(app).get('/promise').expect(400);
-    thrown = down;
-    await request(app)
-      .get('/promise')
-      .expect(500, { statusCode: 500, message: 'Internal server error' });
+    for (thrown of [down, new DOMException('not ours', 'AbortError'), undefined]) {
+      await request(app)
+        .get('/promise')
+        .expect(500, { statusCode: 500, message: 'Internal server error' });
+    }
   });
 
   it('the documented combination answers 503 with the time left, in whole seconds', async () => {

@@ -3,9 +3,7 @@ import type { Type } from '@nestjs/common';
 import {
   CircuitBreaker,
   CircuitBreakerError,
-  CircuitBreakerRegistry,
   CircuitProtected,
-  ResilienceModule,
   Retry,
   RetryExhaustedError,
   pipeline,
@@ -31,7 +29,7 @@ import {
   toArray,
 } from 'rxjs';
 import { Lab, deferred, down, settled } from '../support/lab.js';
-import { closeAll, start } from './support/applications.js';
+import { closeAll, startUnder } from './support/applications.js';
 
 let lab: Lab;
 let breaker: CircuitBreaker;
@@ -76,17 +74,9 @@ class Prices {
 const kinds = ['declared', 'undeclared'] as const;
 
 async function made<T>(type: Type<T>): Promise<T> {
-  const app = await start({
-    imports: [
-      ResilienceModule.forRoot({
-        circuitBreakers: { prices: { failureThreshold: 2, recoveryTimeout: '10s' } },
-        runtime: lab.runtime,
-      }),
-    ],
-    providers: [type],
-  });
-  breaker = app.get(CircuitBreakerRegistry).get('prices');
-  return app.get(type);
+  const { instance, ...rest } = await startUnder('prices', type, lab);
+  breaker = rest.breaker;
+  return instance;
 }
 
 const all = (stream: Observable<unknown>): Promise<unknown> =>

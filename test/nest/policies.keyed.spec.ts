@@ -4,6 +4,7 @@ import {
   CircuitBreaker,
   CircuitBreakerRegistry,
   CircuitProtected,
+  type DefaultOptions,
   ResilienceConfigError,
   ResilienceModule,
   Retry,
@@ -19,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(closeAll);
 
-async function made<T>(type: Type<T>): Promise<T> {
+async function made<T>(type: Type<T>, defaults: DefaultOptions = {}): Promise<T> {
   const app = await start({
     imports: [
       ResilienceModule.forRoot({
@@ -27,6 +28,7 @@ async function made<T>(type: Type<T>): Promise<T> {
           'tenant-api': { failureThreshold: 1, recoveryTimeout: '10s', maxKeys: 2 },
           other: { failureThreshold: 3 },
         },
+        defaults,
         runtime: lab.runtime,
       }),
     ],
@@ -136,6 +138,18 @@ describe('R72: @CircuitProtected with a key', () => {
     for (const tenant of ['b', 'c', 'd']) await tenants.call(tenant);
     expect(registry.keyed('tenant-api').size).toBe(2);
     expect(await settled(tenants.call('open'))).toMatchObject(rejected);
+  });
+
+  it('R85: its timings are of all its methods, by defaults too', async () => {
+    const tenants = await made(Tenants, { timings: 'all' });
+    await tenants.call('a');
+    await tenants.charge(1, { id: 'b' });
+    await tenants.own(1);
+    const counts = registry.families.map(({ name, timings }) => [name, timings?.count]);
+    expect(counts).toEqual([
+      ['tenant-api', 2],
+      ['Tenants.own', 1],
+    ]);
   });
 
   it('R32: two applications do not share a family', async () => {

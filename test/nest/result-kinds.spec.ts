@@ -3,9 +3,7 @@ import type { Type } from '@nestjs/common';
 import {
   CircuitBreaker,
   CircuitBreakerError,
-  CircuitBreakerRegistry,
   CircuitProtected,
-  ResilienceModule,
   Retry,
   RetrySync,
   currentAttempt,
@@ -14,7 +12,7 @@ import {
 } from 'nestjs-bulwark';
 import { Observable, defer, firstValueFrom, lastValueFrom, of, throwError } from 'rxjs';
 import { Lab, deferred, down, settled, thrownBy } from '../support/lab.js';
-import { closeAll, start } from './support/applications.js';
+import { closeAll, startUnder } from './support/applications.js';
 
 let lab: Lab;
 let breaker: CircuitBreaker;
@@ -24,17 +22,9 @@ beforeEach(() => {
 afterEach(closeAll);
 
 async function made<T>(type: Type<T>): Promise<T> {
-  const app = await start({
-    imports: [
-      ResilienceModule.forRoot({
-        circuitBreakers: { service: { failureThreshold: 2, recoveryTimeout: '10s' } },
-        runtime: lab.runtime,
-      }),
-    ],
-    providers: [type],
-  });
-  breaker = app.get(CircuitBreakerRegistry).get('service');
-  return app.get(type);
+  const { instance, ...rest } = await startUnder('service', type, lab);
+  breaker = rest.breaker;
+  return instance;
 }
 
 describe('R43: promises', () => {

@@ -1,7 +1,6 @@
 import 'reflect-metadata';
 import {
   Bulkhead,
-  CircuitBreaker,
   CircuitProtected,
   Fallback,
   Hedge,
@@ -22,6 +21,7 @@ import {
 } from 'nestjs-bulwark';
 import { resetDefaultRegistry, settlePromises } from 'nestjs-bulwark/testing';
 import { type Deferred, Lab, type Outcome, deferred, down, settled } from '../support/lab.js';
+import { everyPolicy } from './policies.js';
 
 interface Opened {
   readonly items: Deferred<string | undefined>[];
@@ -78,28 +78,9 @@ const valueOf = async (reading: Promise<IteratorResult<unknown>>): Promise<Outco
   return 'value' in outcome ? { value: outcome.value.value as unknown } : outcome;
 };
 
-describe.each<[string, () => Policy]>([
-  ['a time limit', () => timeLimit(100, inLab())],
-  ['a bulkhead', () => bulkhead({ maxConcurrent: 1 }, inLab())],
-  ['a bulkhead with a queue', () => bulkhead({ maxConcurrent: 1, maxQueue: 5 }, inLab())],
-  ['a rate limit', () => rateLimit({ limit: 9, interval: 1000 }, inLab())],
-  ['a rate limit that waits', () => rateLimit({ limit: 9, interval: 1000, maxWait: 9 }, inLab())],
-  ['a fallback', () => fallback(() => 'instead', { on: 'NEVER' }, inLab())],
-  ['a hedge', () => hedge({ delay: 50 }, inLab())],
-  [
-    'all of them',
-    () =>
-      pipeline(
-        fallback(() => 'instead', { on: 'NEVER' }, inLab()),
-        timeLimit(100, inLab()),
-        retry({}, inLab()),
-        hedge({ delay: 50 }, inLab()),
-        new CircuitBreaker('b', {}, inLab()),
-        rateLimit({ limit: 9, interval: 1000, maxWait: 9 }, inLab()),
-        bulkhead({ maxConcurrent: 1, maxQueue: 1 }, inLab()),
-      ),
-  ],
-])('R43: an async iterable under %s', (_title, make) => {
+describe.each(everyPolicy)('R43: an async iterable under %s', (_title, makeWith) => {
+  const make = (): Policy => makeWith(inLab());
+
   it('is one call from the first next to the end, and hands items on', async () => {
     const rows = under(make());
     await settlePromises();

@@ -1,7 +1,6 @@
 import 'reflect-metadata';
 import {
   Bulkhead,
-  CircuitBreaker,
   Fallback,
   Hedge,
   type Policy,
@@ -39,6 +38,7 @@ import {
   timer,
 } from 'rxjs';
 import { Lab, down, settled } from '../support/lab.js';
+import { everyPolicy } from './policies.js';
 
 let lab: Lab;
 /** One entry for each subscription to the source: what it is told, and whether it was left. */
@@ -83,30 +83,9 @@ async function fail(at: number, error: unknown = down): Promise<void> {
   await settlePromises();
 }
 
-describe.each<[string, () => Policy]>([
-  ['a time limit', () => timeLimit(100, inLab())],
-  ['a bulkhead', () => bulkhead({ maxConcurrent: 1 }, inLab())],
-  ['a bulkhead with a queue', () => bulkhead({ maxConcurrent: 1, maxQueue: 5 }, inLab())],
-  ['a rate limit', () => rateLimit({ limit: 9, interval: 1000 }, inLab())],
-  ['a rate limit that waits', () => rateLimit({ limit: 9, interval: 1000, maxWait: 9 }, inLab())],
-  ['a fallback', () => fallback(() => 'instead', { on: 'NEVER' }, inLab())],
-  ['a hedge', () => hedge({ delay: 50 }, inLab())],
-  ['a retry', () => retry({}, inLab())],
-  ['a circuit breaker', () => new CircuitBreaker('b', {}, inLab())],
-  [
-    'all of them',
-    () =>
-      pipeline(
-        fallback(() => 'instead', { on: 'NEVER' }, inLab()),
-        timeLimit(100, inLab()),
-        retry({}, inLab()),
-        hedge({ delay: 50 }, inLab()),
-        new CircuitBreaker('b', {}, inLab()),
-        rateLimit({ limit: 9, interval: 1000, maxWait: 9 }, inLab()),
-        bulkhead({ maxConcurrent: 1, maxQueue: 1 }, inLab()),
-      ),
-  ],
-])('R43: an Observable under %s', (_title, make) => {
+describe.each(everyPolicy)('R43: an Observable under %s', (_title, makeWith) => {
+  const make = (): Policy => makeWith(inLab());
+
   it('is subscribed to when it is subscribed to, and hands items on as they come', async () => {
     const stream = under(make());
     await settlePromises();

@@ -9,6 +9,7 @@ import {
   withLimitsInOrder,
 } from './options.js';
 
+/** What an adaptive limit has done and where it stands: counters only go up, durations are in ms. */
 export interface AdaptiveLimitSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<AdaptiveLimitOutcome, number>>;
   /** Calls that may run at once now; while probing, fewer than the estimate allows. */

@@ -1,7 +1,8 @@
 import { HeldSlot } from '../bulkhead/slot-layer.js';
-import type { Layer, Run } from '../policy.js';
-import { promised } from '../promised.js';
-import type { AdaptiveLimiter } from './limiter.js';
+import type { CallContext } from '../context.js';
+import { failLater } from '../deliver.js';
+import type { Deliver, Layer, Receiver } from '../policy.js';
+import type { AdaptiveLimiter, AdmittedCall } from './limiter.js';
 
 /**
  * The limit where a layer inside may answer before its work has ended. What the answer tells counts at
@@ -10,24 +11,37 @@ import type { AdaptiveLimiter } from './limiter.js';
 export class LimitLayer implements Layer {
   constructor(private readonly limiter: AdaptiveLimiter) {}
 
-  link(next: Run): Run {
-    return (work, self, args, call) => {
+  deliver(next: Deliver): Deliver {
+    return (work, self, args, call, receiver) => {
       const { limiter } = this;
       const admitted = limiter.admit();
-      if (admitted === undefined) return Promise.reject(limiter.refusal());
-      const slot = new HeldSlot(admitted, call.lingering);
-      return promised(next, work, self, args, call.watchedBy(slot)).then(
-        (value) => {
-          slot.settle();
-          limiter.answered(admitted);
-          return value;
-        },
-        (error: unknown) => {
-          slot.settle();
-          if (!call.abortedWith(error)) limiter.failed(admitted, error);
-          throw error;
-        },
-      );
+      if (admitted === undefined) {
+        failLater(receiver, limiter.refusal());
+        return;
+      }
+      const told = new ToldAnswer(limiter, admitted, call, receiver);
+      const slot = new HeldSlot(admitted, call.lingering, told);
+      next(work, self, args, call.watchedBy(slot), slot);
     };
+  }
+}
+
+/** Tells the limiter what a call's answer says. */
+class ToldAnswer implements Receiver {
+  constructor(
+    private readonly limiter: AdaptiveLimiter,
+    private readonly admitted: AdmittedCall,
+    private readonly call: CallContext,
+    private readonly receiver: Receiver,
+  ) {}
+
+  succeed(value: unknown): void {
+    this.limiter.answered(this.admitted);
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    if (!this.call.abortedWith(error)) this.limiter.failed(this.admitted, error);
+    this.receiver.fail(error);
   }
 }

@@ -1,7 +1,8 @@
+import { BoundPass } from '../bound-pass.js';
 import { type CompiledFilter, compileFilter } from '../error-filter.js';
 import { BulkheadRejectedError, withoutStack } from '../errors.js';
 import { isOverloadError } from '../overload-error.js';
-import type { Gate, Layer, Pass } from '../policy.js';
+import type { Gate, Layer } from '../policy.js';
 import type { Runtime } from '../runtime.js';
 import { Gradient } from './gradient.js';
 import { LimitLayer } from './limit-layer.js';
@@ -169,22 +170,14 @@ export class AdaptiveLimiter implements Gate {
 }
 
 /** One call that was let through: its slot, and what its end tells. */
-export class AdmittedCall implements Pass {
+export class AdmittedCall extends BoundPass {
   constructor(
     private readonly limiter: AdaptiveLimiter,
     readonly startedAt: number,
     readonly period: number,
-  ) {}
-
-  readonly onSuccess = (value: unknown): unknown => {
-    this.succeed();
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.fail(error);
-    throw error;
-  };
+  ) {
+    super();
+  }
 
   succeed(): void {
     this.release();

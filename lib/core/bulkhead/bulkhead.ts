@@ -5,6 +5,7 @@ import { type LiveOptions, changedOptions, givenOptions } from '../live-options.
 import { type BulkheadOptions, type ResolvedBulkheadOptions, bulkheadSchema } from './options.js';
 import { type BulkheadOutcome, Slots } from './slots.js';
 
+/** What a bulkhead has done and how full it is: `calls` and `shadowRejections` only go up. */
 export interface BulkheadSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<BulkheadOutcome, number>>;
   /**

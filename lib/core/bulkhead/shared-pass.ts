@@ -1,17 +1,7 @@
-import type { Pass } from '../policy.js';
+import { BoundPass } from '../bound-pass.js';
 
 /** One object as the pass of every call: what a call holds is a number, and each gives one back. */
-export abstract class SharedPass implements Pass {
-  readonly onSuccess = (value: unknown): unknown => {
-    this.release();
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.release();
-    throw error;
-  };
-
+export abstract class SharedPass extends BoundPass {
   succeed(): void {
     this.release();
   }
@@ -19,6 +9,4 @@ export abstract class SharedPass implements Pass {
   fail(): void {
     this.release();
   }
-
-  abstract release(): void;
 }

@@ -1,60 +1,71 @@
-import type { Lingering } from '../context.js';
-import type { Layer, Run } from '../policy.js';
+import { type Lingering, beginsUnstored } from '../context.js';
+import { deliverTo, promising } from '../deliver.js';
+import type { Deliver, Layer, Receiver, Run } from '../policy.js';
 import { promised } from '../promised.js';
 import type { SharedPass } from './shared-pass.js';
 import type { Slots } from './slots.js';
-
-type Start = (...call: Parameters<Run>) => Promise<unknown>;
 
 /** A bulkhead where it has to wait, or where a layer inside may answer before its work has ended. */
 export class SlotLayer implements Layer {
   constructor(private readonly slots: Slots) {}
 
-  link(next: Run, early: boolean): Run {
-    const starting = early ? untilWorkEnds : untilSettled;
-    const run = starting(next, this.slots);
-    const spared = starting(next, this.slots.spared);
+  /** Everything inside answers when its work ends, so what the call holds is free then. */
+  link(next: Run): Run {
+    const { slots } = this;
+    const holding =
+      (held: SharedPass): ((...call: Parameters<Run>) => Promise<unknown>) =>
+      (work, self, args, call) => {
+        const { onSuccess, onFailure } = beginsUnstored(call)
+          ? held.unstoredSettlers
+          : held.settlers;
+        return promised(next, work, self, args, call).then(onSuccess, onFailure);
+      };
+    const run = holding(slots);
+    const spared = holding(slots.spared);
     return (work, self, args, call) =>
-      this.slots.take()
+      slots.take()
         ? run(work, self, args, call)
-        : this.slots.acquire(
+        : slots.acquire(
             call,
             () => run(work, self, args, call),
             () => spared(work, self, args, call),
           );
   }
-}
 
-/** Everything inside answers when its work ends, so what the call holds is free then. */
-function untilSettled(next: Run, held: SharedPass): Start {
-  return (work, self, args, call) =>
-    promised(next, work, self, args, call).then(held.onSuccess, held.onFailure);
-}
-
-/** What the call holds is free when all its work has ended, what outlived its answer included. */
-function untilWorkEnds(next: Run, held: SharedPass): Start {
-  return (work, self, args, call) => {
-    const slot = new HeldSlot(held, call.lingering);
-    return promised(next, work, self, args, call.watchedBy(slot)).then(
-      (value) => {
-        slot.settle();
-        return value;
-      },
-      (error: unknown) => {
-        slot.settle();
-        throw error;
-      },
-    );
-  };
+  /** Something inside may answer early: what the call holds is free when all its work has ended. */
+  deliver(next: Deliver): Deliver {
+    const { slots } = this;
+    const holding =
+      (held: SharedPass): Deliver =>
+      (work, self, args, call, receiver) => {
+        const slot = new HeldSlot(held, call.lingering, receiver);
+        next(work, self, args, call.watchedBy(slot), slot);
+      };
+    const deliver = holding(slots);
+    const [run, spared] = [promising(deliver), promising(holding(slots.spared))];
+    return (work, self, args, call, receiver) => {
+      if (slots.take()) {
+        deliver(work, self, args, call, receiver);
+        return;
+      }
+      const answer = slots.acquire(
+        call,
+        () => run(work, self, args, call),
+        () => spared(work, self, args, call),
+      );
+      deliverTo(receiver, answer);
+    };
+  }
 }
 
 /** One slot of one call, given back when the call has been answered and none of its work goes on. */
-export class HeldSlot implements Lingering {
+export class HeldSlot implements Lingering, Receiver {
   #open = 1;
 
   constructor(
     private readonly slots: { release(): void },
     private readonly outer: Lingering | undefined,
+    private readonly receiver: Receiver,
   ) {}
 
   begins(): void {
@@ -64,10 +75,20 @@ export class HeldSlot implements Lingering {
 
   ends(): void {
     this.outer?.ends();
-    this.settle();
+    this.#settle();
   }
 
-  settle(): void {
+  succeed(value: unknown): void {
+    this.#settle();
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    this.#settle();
+    this.receiver.fail(error);
+  }
+
+  #settle(): void {
     if (--this.#open === 0) this.slots.release();
   }
 }

@@ -1,28 +1,19 @@
-import type { Pass } from '../policy.js';
+import { BoundPass } from '../bound-pass.js';
 import type { Machine } from './machine.js';
 
 /**
  * An admitted call settles on the object that admitted it. If the breaker has moved on since, that
  * object is a stranger to it and only the lifetime totals move (the state is the generation).
  */
-export abstract class Admission implements Pass {
-  constructor(protected readonly machine: Machine) {}
-
-  // Bound once: admission allocates nothing, and `.then` takes them as they are.
-  readonly onSuccess = (value: unknown): unknown => {
-    this.succeed(value);
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.fail(error);
-    throw error;
-  };
+export abstract class Admission extends BoundPass {
+  constructor(protected readonly machine: Machine) {
+    super();
+  }
 
   succeed(value: unknown): void {
     const { machine } = this;
-    const { judge } = machine.rules;
-    if (judge.readsValues && judge.isFailure(value)) {
+    const { rules } = machine;
+    if (rules.judgesValues && rules.judge.isFailure(value)) {
       machine.failed++;
       this.failed(undefined);
     } else {

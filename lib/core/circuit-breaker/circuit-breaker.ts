@@ -40,6 +40,7 @@ export interface CircuitBreakerStats {
   readonly openedAt?: number;
 }
 
+/** A circuit breaker at one moment, as a plain object: durations are in ms. */
 export interface CircuitBreakerSnapshot extends PolicySnapshot {
   readonly state: CircuitState;
   readonly stats: CircuitBreakerStats;

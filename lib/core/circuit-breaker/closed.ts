@@ -5,7 +5,7 @@ import type { Machine } from './machine.js';
 import { FailureTally } from './opening-report.js';
 import type { Ramp } from './recovery.js';
 import type { State } from './states.js';
-import { type FailureWindow, makeWindow } from './windows.js';
+import type { FailureWindow, Trip } from './windows.js';
 
 /** Calls pass and are their own generation: the state hands out itself. */
 export class Closed extends Admission implements State {
@@ -20,8 +20,7 @@ export class Closed extends Admission implements State {
     private ramp?: Ramp,
   ) {
     super(machine);
-    const { window, failureThreshold } = machine.options;
-    this.#window = makeWindow(window, failureThreshold, machine.clock);
+    this.#window = machine.rules.newWindow();
     this.#slowAfter = slowCallDuration(machine);
   }
 
@@ -43,34 +42,32 @@ export class Closed extends Admission implements State {
     return true;
   }
 
-  protected succeeded(): void {
-    this.completed(false);
+  succeeded(elapsed = 0): void {
+    this.#failures = 0;
+    const trip = this.#window.succeeded(this.#isSlow(elapsed));
+    if (trip !== undefined) this.#open(trip, undefined);
   }
 
-  protected failed(error: unknown): void {
-    this.completed(true, error);
+  /** A call has failed, in `elapsed` ms where that matters. */
+  failed(error: unknown, elapsed = 0): void {
+    this.#failures++;
+    (this.#tally ??= new FailureTally()).add(error);
+    const trip = this.#window.failed(this.#isSlow(elapsed), this.#failures);
+    if (trip !== undefined) this.#open(trip, error);
   }
 
-  /** One call is over, in `elapsed` ms where that matters. */
-  completed(failed: boolean, error?: unknown, elapsed = 0): void {
-    if (failed) {
-      this.#failures++;
-      (this.#tally ??= new FailureTally()).add(error);
-    } else {
-      this.#failures = 0;
-    }
-    const slow = elapsed > (this.#slowAfter ?? Infinity);
-    const trip = this.#window.record(failed, slow);
-    if (trip === undefined) return;
+  #isSlow(elapsed: number): boolean {
+    return elapsed > (this.#slowAfter ?? Infinity);
+  }
+
+  #open(trip: Trip, error: unknown): void {
     this.machine.openFrom(this, error, { ...trip, topFailures: this.#tally?.top() ?? [] });
   }
 
   /** Takes on changed options; what has been counted stays where the window can hold it. */
   refit(): void {
-    const { window, failureThreshold } = this.machine.options;
-    const { clock } = this.machine;
-    this.#window =
-      this.#window.refit?.(window) ?? makeWindow(window, failureThreshold, clock, this.#failures);
+    const { rules } = this.machine;
+    this.#window = this.#window.refit?.(rules.options.window) ?? rules.newWindow();
     this.#slowAfter = slowCallDuration(this.machine);
   }
 }
@@ -90,10 +87,10 @@ class TimedCall extends Admission {
   }
 
   protected succeeded(): void {
-    this.period.completed(false, undefined, this.machine.clock.now() - this.startedAt);
+    this.period.succeeded(this.machine.clock.now() - this.startedAt);
   }
 
   protected failed(error: unknown): void {
-    this.period.completed(true, error, this.machine.clock.now() - this.startedAt);
+    this.period.failed(error, this.machine.clock.now() - this.startedAt);
   }
 }

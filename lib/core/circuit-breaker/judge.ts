@@ -31,11 +31,7 @@ export class Judge {
     this.#ignores = ignoring(ignoreExceptions, failureExceptions !== undefined);
   }
 
-  /** Without an `isFailure`, a value is a success, and `isFailure` here is not to be asked. */
-  get readsValues(): boolean {
-    return this.#isFailure !== undefined;
-  }
-
+  /** To be asked only where there is an `isFailure`: without one a value is a success. */
   isFailure(value: unknown): boolean {
     try {
       return (this.#isFailure as (result: unknown) => unknown)(value) === true;

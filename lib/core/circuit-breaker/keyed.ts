@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { CircuitState } from '../errors.js';
 import {
@@ -7,10 +6,14 @@ import {
   Policy,
   type PolicySetting,
   type PolicySnapshot,
+  type Stage,
 } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
+import type { TimingSummary } from '../timings.js';
+import { type BreakerKeyFunction, boundedKey } from './breaker-key.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Machine } from './machine.js';
+import { MemberPass } from './member-pass.js';
 import {
   type BreakerOptionsInForce,
   type CircuitBreakerOptions,
@@ -18,6 +21,8 @@ import {
   resolveBreakerOptions,
 } from './options.js';
 import { Rules } from './rules.js';
+
+export type { BreakerKeyFunction } from './breaker-key.js';
 
 /** What a family of breakers shows of itself: never a row for each key. */
 export interface KeyedBreakerSummary {
@@ -30,16 +35,11 @@ export interface KeyedBreakerSummary {
   readonly evicted: number;
 }
 
+/** A family of breakers at one moment: bounded, however many keys it has. */
 export interface KeyedBreakersSnapshot extends PolicySnapshot {
   readonly summary: KeyedBreakerSummary;
 }
 
-/** Picks the key of a call from its arguments: a tenant, a host, a shard. */
-// `any`: the arguments are the protected method's.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type BreakerKeyFunction = (...args: any[]) => string | number | bigint | boolean | undefined;
-
-const LONGEST_KEY = 128;
 const MOST_EXAMPLES = 10;
 const LOOKS_FOR_A_KEY = 256;
 
@@ -156,7 +156,7 @@ export class KeyedCircuitBreakers extends Policy {
         const machine = this.#machineOf(boundedKey(this.#keyFrom(keyOf, args)));
         const pass = machine.admit();
         refused = machine;
-        return pass;
+        return pass && new MemberPass(pass);
       },
       refusal: () => (refused as Gate).refusal(),
     };
@@ -254,21 +254,15 @@ class KeyedBy extends Policy {
     return [this.gate];
   }
 
+  override timedStages(): readonly Stage[] {
+    return this.family.timedStages(this.stages());
+  }
+
+  override get timings(): TimingSummary | undefined {
+    return this.family.timings;
+  }
+
   snapshot(): KeyedBreakersSnapshot {
     return this.family.snapshot();
   }
-}
-
-/** Keys may come from outside: their length is bounded, and long ones stay apart by their digest. */
-function boundedKey(key: unknown): string {
-  const known = typeof key === 'string' ? key : describeKey(key);
-  return known.length <= LONGEST_KEY
-    ? known
-    : createHash('sha256').update(known).digest('base64url');
-}
-
-function describeKey(key: unknown): string {
-  return typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean'
-    ? String(key)
-    : '';
 }

@@ -17,7 +17,7 @@ import {
   text,
 } from '../validation.js';
 import type { Duration } from '../duration.js';
-import { givenOptions } from '../live-options.js';
+import { givenOptions, requireFixed } from '../live-options.js';
 import type { OpeningReport } from './opening-report.js';
 import { type ResolvedWindow, type WindowOptions, windowRule } from './window-options.js';
 import { type TimingsMode, timingsField } from '../timings.js';
@@ -34,11 +34,21 @@ export interface CircuitStateChange {
   /** Why it opened. */
   readonly opening?: OpeningReport;
 }
+/** Told of every change of state, after it. What it throws is logged, and changes nothing. */
 export type CircuitStateListener = (change: CircuitStateChange) => void;
 
 /** The open time that a failure asks for; without an answer it is 30 s. */
 export type RecoveryTimeoutFunction = (error: unknown) => Duration | undefined;
 
+/**
+ * Lets the open time grow while a dependency stays down; closing brings it back to `recoveryTimeout`.
+ *
+ * @example
+ * const payments = new CircuitBreaker('payments', {
+ *   recoveryTimeout: '5s',
+ *   recoveryBackoff: { factor: 2, max: '2m' }, // 5 s, 10 s, 20 s, ... 2 min
+ * });
+ */
 export interface RecoveryBackoff {
   /** Each failed recovery multiplies the open time by it; at least 1. */
   factor: number;
@@ -46,6 +56,7 @@ export interface RecoveryBackoff {
   max: Duration;
 }
 
+/** Admits a growing share of the calls after closing, so that a dependency that is just back is not run over. */
 export interface RampUp {
   /** How long it takes to admit every call again. */
   duration: Duration;
@@ -170,9 +181,14 @@ export const NO_OPTIONS: CircuitBreakerOptions = Object.freeze({});
 /**
  * Checks and completes a breaker's options. Frozen ones are remembered, so that a keyed family, and all
  * breakers without options, share one object.
+ * @param before the options that these come after
  * @throws ResilienceConfigError naming every option that breaks its rule
  */
-export function resolveBreakerOptions(name: unknown, options: unknown): BreakerOptionsInForce {
+export function resolveBreakerOptions(
+  name: unknown,
+  options: unknown,
+  before?: BreakerOptionsInForce,
+): BreakerOptionsInForce {
   const known = inForce.get(options as object);
   if (known !== undefined && 'value' in text()(name)) return known;
   const issues = new Issues();
@@ -180,6 +196,7 @@ export function resolveBreakerOptions(name: unknown, options: unknown): BreakerO
     issues.add('circuitBreaker name', 'must be a non-empty string', name);
   const path = `circuitBreaker(${typeof name === 'string' ? name : '?'})`;
   const resolved = readOptions(circuitBreakerSchema, options, path, issues);
+  if (before) requireFixed(before, resolved, path, issues);
   issues.throwIfAny();
   const { recoveryTimeout } = resolved;
   const fixed = Number(recoveryTimeout); // NaN for a function
@@ -193,7 +210,7 @@ export function resolveBreakerOptions(name: unknown, options: unknown): BreakerO
 
 /**
  * `options` with `changes`, of which an undefined one counts as absent.
- * @throws ResilienceConfigError naming every option that breaks its rule
+ * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change
  */
 export function changedOptions(
   name: string,
@@ -204,5 +221,6 @@ export function changedOptions(
     return changes === undefined ? options : resolveBreakerOptions(name, changes); // which refuses it
   }
   const defined = Object.entries(changes).filter(([, value]) => value !== undefined);
-  return resolveBreakerOptions(name, { ...written.get(options), ...Object.fromEntries(defined) });
+  const merged = { ...written.get(options), ...Object.fromEntries(defined) };
+  return resolveBreakerOptions(name, merged, options);
 }

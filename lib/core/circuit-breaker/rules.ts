@@ -3,6 +3,7 @@ import { Judge } from './judge.js';
 import type { CircuitState } from '../errors.js';
 import type { Machine } from './machine.js';
 import type { BreakerOptionsInForce } from './options.js';
+import { type FailureWindow, makeWindow } from './windows.js';
 
 /** Breakers that share their rules, one for each key. */
 export interface Family {
@@ -15,6 +16,9 @@ export interface Family {
 /** What decides, and on whose time: one object for a breaker, or for a whole keyed family. */
 export class Rules {
   readonly judge: Judge;
+  #consecutive: FailureWindow | undefined;
+  /** Whether values are to be judged: without an `isFailure` each is a success. */
+  readonly judgesValues: boolean;
 
   constructor(
     /** Of the breaker, or of the family. */
@@ -26,6 +30,15 @@ export class Rules {
     readonly family?: Family,
   ) {
     this.judge = new Judge(options, name, runtime.logger);
+    this.judgesValues = options.isFailure !== undefined;
+  }
+
+  /** For a closed period that begins. */
+  newWindow(): FailureWindow {
+    const { window, failureThreshold } = this.options;
+    if (window.type !== 'consecutive')
+      return makeWindow(window, failureThreshold, this.runtime.clock);
+    return (this.#consecutive ??= makeWindow(window, failureThreshold, this.runtime.clock));
   }
 
   with(options: BreakerOptionsInForce): Rules {

@@ -40,6 +40,7 @@ export type ResolvedTimeWindow = ResolvedRates & {
   readonly type: 'time';
   readonly duration: number;
 };
+/** The window in force, every default filled in, durations in ms. */
 export type ResolvedWindow =
   { readonly type: 'consecutive' } | ResolvedCountWindow | ResolvedTimeWindow;
 

@@ -12,21 +12,22 @@ export interface Trip {
  * after successes too: the one that brings the number of calls to the minimum may tell.
  */
 export interface FailureWindow {
-  record(failed: boolean, slow: boolean): Trip | undefined;
+  succeeded(slow: boolean): Trip | undefined;
+  /** @param failures in a row, this one included */
+  failed(slow: boolean, failures: number): Trip | undefined;
   /** This window under other options, where it has counted more than failures in a row and can keep that. */
   refit?(window: ResolvedWindow): FailureWindow | undefined;
 }
 
-/** The window of one closed period, empty but for the `failures` in a row that are known. */
+/** The window of one closed period. */
 export function makeWindow(
   window: ResolvedWindow,
   failureThreshold: number,
   clock: Clock,
-  failures = 0,
 ): FailureWindow {
   switch (window.type) {
     case 'consecutive':
-      return new ConsecutiveWindow(failureThreshold, failures);
+      return new ConsecutiveWindow(failureThreshold);
     case 'count':
       return new RateWindow(window, new CountRing(window.size));
     case 'time':
@@ -34,28 +35,18 @@ export function makeWindow(
   }
 }
 
-/** So many failures in a row. Never reads a clock. */
+/** So many failures in a row. It reads no clock and keeps nothing, so that one serves a whole family. */
 class ConsecutiveWindow implements FailureWindow {
-  #failures: number;
+  constructor(private readonly failureThreshold: number) {}
 
-  constructor(
-    private readonly failureThreshold: number,
-    failures: number,
-  ) {
-    this.#failures = failures;
+  succeeded(): undefined {
+    return undefined;
   }
 
-  record(failed: boolean): Trip | undefined {
-    if (!failed) {
-      this.#failures = 0;
-      return undefined;
-    }
-    if (++this.#failures < this.failureThreshold) return undefined;
+  failed(_slow: boolean, failures: number): Trip | undefined {
     const { failureThreshold } = this;
-    return {
-      rule: 'consecutive_failures',
-      figures: { failures: this.#failures, failureThreshold },
-    };
+    if (failures < failureThreshold) return undefined;
+    return { rule: 'consecutive_failures', figures: { failures, failureThreshold } };
   }
 }
 
@@ -81,7 +72,15 @@ class RateWindow implements FailureWindow {
     private readonly ring: Ring,
   ) {}
 
-  record(failed: boolean, slow: boolean): Trip | undefined {
+  succeeded(slow: boolean): Trip | undefined {
+    return this.#record(false, slow);
+  }
+
+  failed(slow: boolean): Trip | undefined {
+    return this.#record(true, slow);
+  }
+
+  #record(failed: boolean, slow: boolean): Trip | undefined {
     this.ring.add(failed, slow);
     const { calls, failed: failures, slow: slowCalls } = this.ring.tally;
     const { minimumCalls, failureRate, slowCallRate } = this.options;

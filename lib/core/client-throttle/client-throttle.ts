@@ -8,6 +8,7 @@ import {
 } from './options.js';
 import { type ClientThrottleOutcome, Throttle } from './throttle.js';
 
+/** What a client throttle has done (`calls` only go up), and the window that it decides by. */
 export interface ClientThrottleSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<ClientThrottleOutcome, number>>;
   /** Calls asked for in the window, those held back included. */

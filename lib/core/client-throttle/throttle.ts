@@ -1,3 +1,4 @@
+import { BoundPass } from '../bound-pass.js';
 import { isAbortError } from '../cancellation.js';
 import { type CompiledFilter, compileFilter } from '../error-filter.js';
 import { ThrottledError, isRejection, withoutStack } from '../errors.js';
@@ -11,7 +12,7 @@ import type { ResolvedClientThrottleOptions } from './options.js';
 export type ClientThrottleOutcome = 'throttled' | 'accepted' | 'rejected' | 'ignored';
 
 /** Decides by chance, so that calls thin out evenly. One object is the pass of every call. */
-export class Throttle implements Gate, Pass {
+export class Throttle extends BoundPass implements Gate {
   readonly calls: Record<ClientThrottleOutcome, number> = {
     throttled: 0,
     accepted: 0,
@@ -26,6 +27,7 @@ export class Throttle implements Gate, Pass {
     private readonly options: ResolvedClientThrottleOptions,
     private readonly runtime: Runtime,
   ) {
+    super();
     this.window = new AcceptanceWindow(options.window, runtime.clock);
     this.#isRejected = compileFilter(options.rejectedBy ?? isOverloadError);
   }
@@ -62,16 +64,6 @@ export class Throttle implements Gate, Pass {
   }
 
   // A call counts when it settles: one under way was neither accepted nor rejected yet.
-
-  readonly onSuccess = (value: unknown): unknown => {
-    this.succeed();
-    return value;
-  };
-
-  readonly onFailure = (error: unknown): never => {
-    this.fail(error);
-    throw error;
-  };
 
   succeed(): void {
     this.calls.accepted++;

@@ -1,9 +1,9 @@
 import {
+  type Deliver,
   type Layer,
   Policy,
   type PolicySetting,
   type PolicySnapshot,
-  type Run,
 } from '../policy.js';
 import { type RetryBudget, requireBudget } from '../retry/retry-budget.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
@@ -15,6 +15,7 @@ import { type HedgeOptions, type ResolvedHedgeOptions, hedgeSchema } from './opt
 /** Which try answered the call. */
 export type HedgeOutcome = 'original' | 'hedge' | 'none';
 
+/** What a hedge has done: `calls` by who answered first; counters only go up. */
 export interface HedgeSnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<HedgeOutcome, number>>;
   /** Tries made, first ones included. */
@@ -49,11 +50,9 @@ export class HedgePolicy extends Policy implements Layer {
     return [this];
   }
 
-  link(next: Run): Run {
-    return (work, self, args, call) =>
-      new Promise((resolve, reject) => {
-        new HedgedCall(this, next, { work, self, args, call }, resolve, reject).begin();
-      });
+  deliver(next: Deliver): Deliver {
+    return (work, self, args, call, receiver) =>
+      new HedgedCall(this, next, { work, self, args, call }, receiver).begin();
   }
 
   snapshot(): HedgeSnapshot {

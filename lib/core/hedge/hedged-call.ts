@@ -1,7 +1,6 @@
 import { AbortError, CancelScope, isAbortError } from '../cancellation.js';
 import type { CallContext, Work } from '../context.js';
-import type { Run } from '../policy.js';
-import { promised } from '../promised.js';
+import type { Deliver, Receiver } from '../policy.js';
 import type { Timer } from '../runtime.js';
 import type { HedgePolicy } from './hedge.js';
 
@@ -13,10 +12,21 @@ interface HedgeTarget {
 }
 
 /** One try: what aborts it, and since when it runs. */
-interface Try {
-  readonly number: number;
-  readonly scope: CancelScope;
-  readonly startedAt: number;
+class Try implements Receiver {
+  constructor(
+    private readonly hedged: HedgedCall,
+    readonly number: number,
+    readonly scope: CancelScope,
+    readonly startedAt: number,
+  ) {}
+
+  succeed(value: unknown): void {
+    this.hedged.succeeded(this, value);
+  }
+
+  fail(error: unknown): void {
+    this.hedged.failed(this, error);
+  }
 }
 
 /** The tries of one call. */
@@ -29,10 +39,9 @@ export class HedgedCall {
 
   constructor(
     private readonly policy: HedgePolicy,
-    private readonly next: Run,
+    private readonly next: Deliver,
     private readonly target: HedgeTarget,
-    private readonly resolve: (value: unknown) => void,
-    private readonly reject: (error: unknown) => void,
+    private readonly receiver: Receiver,
   ) {}
 
   begin(): void {
@@ -44,29 +53,26 @@ export class HedgedCall {
   #start(): void {
     const { work, self, args, call } = this.target;
     const scope = new CancelScope(call.cancellation);
-    const started = { number: ++this.#started, scope, startedAt: this.#now() };
+    const started = new Try(this, ++this.#started, scope, this.#now());
     this.#running.add(started);
     this.policy.attempts++;
     if (started.number > 1) this.#tell('hedge.started', started);
     this.#setTimer();
-    promised(this.next, work, self, args, call.within(scope)).then(
-      (value) => this.#onSuccess(started, value),
-      (error: unknown) => this.#onFailure(started, error),
-    );
+    this.next(work, self, args, call.within(scope), started);
   }
 
-  #onSuccess(winner: Try, value: unknown): void {
+  succeeded(winner: Try, value: unknown): void {
     this.#running.delete(winner);
     if (this.#answered) return this.target.call.lingering?.ends();
     winner.scope.close();
     this.#observe(winner);
     this.#answer(winner.number === 1 ? 'original' : 'hedge');
     if (winner.number > 1) this.#tell('hedge.won', winner);
-    this.resolve(value);
     this.#abortLosers();
+    this.receiver.succeed(value);
   }
 
-  #onFailure(failed: Try, error: unknown): void {
+  failed(failed: Try, error: unknown): void {
     this.#running.delete(failed);
     if (this.#answered) return this.target.call.lingering?.ends();
     // A try that gave way to another one's first item leaves work that has to be told.
@@ -77,7 +83,7 @@ export class HedgedCall {
       this.#start();
     } else {
       this.#answer('none');
-      this.reject(error);
+      this.receiver.fail(error);
     }
   }
 

@@ -1,7 +1,9 @@
+import { BoundPass } from '../bound-pass.js';
 import type { CallContext } from '../context.js';
 import { RateLimitedError, withoutStack } from '../errors.js';
-import type { Gate, Layer, Pass, Run } from '../policy.js';
-import { promised } from '../promised.js';
+import { deliverTo, promising } from '../deliver.js';
+import type { Deliver, Gate, Layer, Pass, Run } from '../policy.js';
+import { followed } from '../promised.js';
 import type { Clock, Runtime } from '../runtime.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedRateLimitOptions } from './options.js';
@@ -14,16 +16,27 @@ export type RateLimitOutcome = 'permitted' | 'waited' | 'rejected';
 /** What a limiter is made from. */
 export type LimiterOptions = ResolvedRateLimitOptions & { readonly burst: number };
 
-/** Nothing is learnt from how a call ends. */
-const PERMITTED: Pass = {
-  onSuccess: (value) => value,
-  onFailure: (error) => {
-    throw error;
-  },
-  succeed: () => undefined,
-  fail: () => undefined,
-  release: () => undefined,
-};
+/** Nothing is learnt from how a call ends, but that it never was one, which gives its token back. */
+class Permitted extends BoundPass {
+  constructor(private readonly bucket?: TokenBucket) {
+    super();
+  }
+
+  succeed(): void {
+    // Its token is spent.
+  }
+
+  fail(error: unknown): void {
+    if (error instanceof StreamShown) this.bucket?.giveBack();
+  }
+
+  release(): void {
+    // Given up or not, it has begun.
+  }
+}
+
+/** For calls that have taken no token. */
+const PERMITTED = new Permitted();
 
 /** A bucket and the calls that wait for its tokens. A gate; linked as a layer where calls may wait. */
 export class Limiter implements Gate, WaitRules {
@@ -33,6 +46,7 @@ export class Limiter implements Gate, WaitRules {
   readonly #bucket: TokenBucket;
   readonly #clock: Clock;
   readonly #queue: WaitQueue;
+  readonly #permitted: Pass;
 
   constructor(
     private readonly name: string,
@@ -42,6 +56,7 @@ export class Limiter implements Gate, WaitRules {
     this.#bucket = new TokenBucket(options);
     this.#clock = runtime.clock;
     this.#queue = new WaitQueue(runtime, this);
+    this.#permitted = new Permitted(this.#bucket);
   }
 
   get queued(): number {
@@ -71,18 +86,6 @@ export class Limiter implements Gate, WaitRules {
     return this.#isShadow ? PERMITTED : undefined;
   }
 
-  /** Nothing is learnt from how a call ends, but that it never was one. */
-  readonly #permitted: Pass = {
-    ...PERMITTED,
-    onFailure: (error) => {
-      this.#permitted.fail(error);
-      throw error;
-    },
-    fail: (error) => {
-      if (error instanceof StreamShown) this.#bucket.giveBack();
-    },
-  };
-
   refusal(): Error {
     const { name, delay } = this;
     const make = (): Error => new RateLimitedError(name, { retryAfter: Math.max(0, delay) });
@@ -92,12 +95,29 @@ export class Limiter implements Gate, WaitRules {
   /** Calls that find no token wait, in the order in which they came. */
   readonly waiting: Layer = {
     link: (next: Run): Run => {
+      const run = followed(next);
       return (work, self, args, call) =>
-        this.#queue.size === 0 && this.#take()
-          ? promised(next, work, self, args, call)
-          : this.#acquire(call, () => promised(next, work, self, args, call));
+        this.#takeInTurn()
+          ? run(work, self, args, call)
+          : this.#acquire(call, () => run(work, self, args, call));
+    },
+    deliver: (next: Deliver): Deliver => {
+      const run = promising(next);
+      return (work, self, args, call, receiver) => {
+        if (this.#takeInTurn()) next(work, self, args, call, receiver);
+        else
+          deliverTo(
+            receiver,
+            this.#acquire(call, () => run(work, self, args, call)),
+          );
+      };
     },
   };
+
+  /** A token for a call that none waits before. */
+  #takeInTurn(): boolean {
+    return this.#queue.size === 0 && this.#take();
+  }
 
   /** Milliseconds until there is a token for one more call; not positive when there is one. */
   private get delay(): number {

@@ -9,6 +9,7 @@ import {
   rateLimitSchema,
 } from './options.js';
 
+/** What a rate limit has done and what is left in its bucket: `calls` and `shadowRejections` only go up. */
 export interface RateLimitSnapshot extends PolicySnapshot {
   /** In shadow mode `waited` counts calls that would have waited. */
   readonly calls: Readonly<Record<RateLimitOutcome, number>>;

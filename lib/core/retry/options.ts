@@ -16,6 +16,14 @@ import { type TimingsMode, timingsField } from '../timings.js';
 
 /** How the delays grow before jitter: `attempt` is 1-based, the one that just failed. */
 export type BackoffKind = 'exponential' | 'constant' | 'linear' | 'fibonacci';
+/**
+ * Works out each delay by itself: `attempt` is 1-based, the one that just failed with `error`. Jitter and
+ * `maxDelay` apply to what it returns. Where it throws, or returns no duration, that is logged and the
+ * retries end with the original error.
+ *
+ * @example
+ * const quadratic: BackoffFunction = (attempt) => 50 * attempt ** 2;
+ */
 export type BackoffFunction = (attempt: number, error: unknown) => Duration;
 /** A fraction spreads each delay by that much both ways; the kinds are those of the AWS builders' library. */
 export type Jitter = number | 'full' | 'equal' | 'decorrelated';

@@ -12,6 +12,8 @@ export class RetryDecision {
   readonly #retryOn: CompiledFilter;
   readonly #abortOn: CompiledFilter;
   readonly #retryOnResult: ((value: unknown) => boolean) | undefined;
+  /** Whether a value may be worth another attempt, so that it has to be looked at. */
+  readonly readsValues: boolean;
 
   constructor(
     { retryOn, abortOn, retryOnResult }: ResolvedRetryOptions,
@@ -21,11 +23,7 @@ export class RetryDecision {
     this.#retryOn = retryOn === undefined ? (error) => !isOwnAnswer(error) : compileFilter(retryOn);
     this.#abortOn = abortOn === undefined ? nothingSpecial : compileFilter(abortOn, nothingSpecial);
     this.#retryOnResult = retryOnResult;
-  }
-
-  /** Without a `retryOnResult` no value is to be asked about. */
-  get readsValues(): boolean {
-    return this.#retryOnResult !== undefined;
+    this.readsValues = retryOnResult !== undefined;
   }
 
   retriesError(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import { type Work, beginCall } from '../context.js';
+import { type Work, beginCall, beginsUnstored, unstoredCallEnds } from '../context.js';
 import type { PolicySetting, Run } from '../policy.js';
 import { disguise } from '../wrap.js';
 import type { RetryOptions } from './options.js';
@@ -14,13 +14,14 @@ export class SyncRetryPolicy extends RetryPolicy {
     return (work, self, args, call) => {
       const target = { work, self, args, call: call.forAttempt(1) };
       const { rules } = this;
-      const startedAt = rules.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
-      rules.budget?.deposit();
-      this.attempts++;
+      const startedAt = this.begin(rules);
+      const unstored = beginsUnstored(target.call);
       let value: unknown;
       try {
         value = next(work, self, args, target.call);
+        if (unstored) unstoredCallEnds();
       } catch (error) {
+        if (unstored) unstoredCallEnds();
         return new RetryRun(this, rules, next, target, startedAt).afterSync({ error });
       }
       refusePromise(value, this);

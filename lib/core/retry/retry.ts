@@ -1,6 +1,8 @@
-import { PLAIN, type Work, followsPlainCalls, plainCallBegins, plainCallEnds } from '../context.js';
+import { type Work, beginsUnstored, unstoredCallEnds } from '../context.js';
+import { promising } from '../deliver.js';
 import type { RetryExhaustedReason } from '../errors.js';
 import {
+  type Deliver,
   type Layer,
   Policy,
   type PolicySetting,
@@ -13,12 +15,14 @@ import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './opt
 import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
+import { FirstAttempt } from './first-attempt.js';
 import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
 
 /** How calls under a retry ended. */
 export type RetryOutcome =
   'first_try' | 'recovered' | 'not_retryable' | 'aborted' | RetryExhaustedReason;
 
+/** What a retry has done: `calls` by how they ended; counters only go up. */
 export interface RetrySnapshot extends PolicySnapshot {
   readonly calls: Readonly<Record<RetryOutcome, number>>;
   /** Attempts made, first ones included. */
@@ -104,17 +108,13 @@ export class RetryPolicy extends Policy implements Layer {
 
   link(next: Run): Run {
     return (work, self, args, call) => {
-      const first = call.forAttempt(1);
       const { rules } = this;
-      rules.budget?.deposit();
-      this.attempts++;
-      const startedAt = rules.options.maxDuration === undefined ? 0 : this.runtime.clock.now();
-      // Looked up before the work, which may be the first to ask for its context.
-      const plain = first === PLAIN && !followsPlainCalls() && !rules.decision.readsValues;
-      let counted = false;
+      const startedAt = this.begin(rules);
+      const first = call.forAttempt(1);
+      const unstored = beginsUnstored(first);
       // The one closure that a successful call makes.
       const retries = (error: unknown): Promise<unknown> => {
-        if (counted) plainCallEnds();
+        if (unstored) unstoredCallEnds();
         return this.#again(rules, next, { work, self, args, call: first }, startedAt, { error });
       };
       let result: unknown;
@@ -124,31 +124,46 @@ export class RetryPolicy extends Policy implements Layer {
         return retries(error);
       }
       const promise = result instanceof Promise ? result : Promise.resolve(result);
-      if (plain) {
-        counted = true;
-        plainCallBegins();
-        return promise.then(this.#onFirstPlain, retries);
-      }
-      if (!rules.decision.readsValues) return promise.then(this.#onFirst, retries);
-      const target = { work, self, args, call: first };
-      return promise.then(
-        (value) => this.#judgeFirst(rules, next, target, startedAt, value),
-        retries,
-      );
+      const onFirst = unstored ? this.#onFirstUnstored : this.#onFirst;
+      if (!rules.decision.readsValues) return promise.then(onFirst, retries);
+      return promise.then((value) => {
+        if (!rules.decision.retriesValue(value)) return onFirst(value);
+        if (unstored) unstoredCallEnds();
+        const target = { work, self, args, call: first };
+        return this.#again(rules, next, target, startedAt, { value });
+      }, retries);
     };
   }
 
-  #judgeFirst(
-    rules: RetryRules,
-    next: Run,
-    target: RetriedCall,
-    startedAt: number,
-    value: unknown,
-  ): unknown {
-    if (!rules.decision.retriesValue(value)) return this.#onFirst(value);
-    return this.#again(rules, next, target, startedAt, { value });
+  deliver(next: Deliver): Deliver {
+    const again = promising(next);
+    return (work, self, args, call, receiver) => {
+      const { rules } = this;
+      const startedAt = this.begin(rules);
+      const first = call.forAttempt(1);
+      const attempt = new FirstAttempt(
+        this,
+        rules,
+        again,
+        work,
+        self,
+        args,
+        first,
+        startedAt,
+        receiver,
+      );
+      next(work, self, args, first, attempt);
+    };
   }
 
+  /** @returns when the call began, where that matters */
+  protected begin({ budget, options }: RetryRules): number {
+    budget?.deposit();
+    this.attempts++;
+    return options.maxDuration === undefined ? 0 : this.runtime.clock.now();
+  }
+
+  /** The call's further attempts, after one that `failed`. */
   #again(
     rules: RetryRules,
     next: Run,
@@ -164,8 +179,8 @@ export class RetryPolicy extends Policy implements Layer {
     return value;
   };
 
-  readonly #onFirstPlain = (value: unknown): unknown => {
-    plainCallEnds();
+  readonly #onFirstUnstored = (value: unknown): unknown => {
+    unstoredCallEnds();
     this.calls.first_try++;
     return value;
   };

@@ -27,6 +27,7 @@ export interface ResilienceWarning {
   readonly message: string;
 }
 
+/** Every protected method of an application, what it may cost at worst (durations in ms), and what looks wrong. */
 export interface ResilienceReport {
   readonly methods: readonly MethodReport[];
   readonly warnings: readonly ResilienceWarning[];

@@ -2,7 +2,12 @@ import { type INestApplication, Module, type ModuleMetadata, type Type } from '@
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test, type TestingModule } from '@nestjs/testing';
 import supertest from 'supertest';
-import { ResilienceConfigError } from 'nestjs-bulwark';
+import {
+  type CircuitBreaker,
+  CircuitBreakerRegistry,
+  ResilienceConfigError,
+  ResilienceModule,
+} from 'nestjs-bulwark';
 import { type Lab, settled } from '../../support/lab.js';
 
 const running: { close(): Promise<unknown> }[] = [];
@@ -18,6 +23,20 @@ export async function start(metadata: ModuleMetadata): Promise<TestingModule> {
   const application = await module.init();
   running.push(application);
   return application;
+}
+
+/** One provider in an application with one circuit breaker, which two failures open for 10 s. */
+export async function startUnder<T>(
+  name: string,
+  provider: Type<T>,
+  { runtime }: Lab,
+): Promise<{ instance: T; breaker: CircuitBreaker }> {
+  const circuitBreakers = { [name]: { failureThreshold: 2, recoveryTimeout: '10s' } };
+  const app = await start({
+    imports: [ResilienceModule.forRoot({ circuitBreakers, runtime })],
+    providers: [provider],
+  });
+  return { instance: app.get(provider), breaker: app.get(CircuitBreakerRegistry).get(name) };
 }
 
 export const ADAPTERS = ['Express', 'Fastify'] as const;

@@ -43,6 +43,9 @@ class Thrower {
   timeout() {
     throw errors.TIMEOUT;
   }
+  shutdown() {
+    throw new theirs.AbortError('Shutting down');
+  }
 }
 Controller()(Thrower);
 for (const route of Object.getOwnPropertyNames(Thrower.prototype).slice(1)) {
@@ -59,6 +62,7 @@ for (const [route, status, retryAfter] of [
   ['circuit', 503, '2'],
   ['limit', 429, '3'],
   ['timeout', 504, null],
+  ['shutdown', 503, null],
 ]) {
   const response = await fetch(`${url}/${route}`);
   const got = `${response.status}, Retry-After ${response.headers.get('retry-after')}`;

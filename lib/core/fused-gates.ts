@@ -1,0 +1,50 @@
+import { BoundPass } from './bound-pass.js';
+import type { Gate, Pass } from './policy.js';
+
+/** Several gates as one: one step and one promise hop for all of them. */
+export class FusedGates implements Gate {
+  #refusal!: Error;
+
+  constructor(private readonly gates: readonly Gate[]) {}
+
+  admit(args?: readonly unknown[]): Pass | undefined {
+    const passes: Pass[] = [];
+    for (const gate of this.gates) {
+      const pass = gate.admit(args);
+      if (pass === undefined) {
+        this.#unwind(passes, gate.refusal());
+        return undefined;
+      }
+      passes.push(pass);
+    }
+    return new FusedPass(passes);
+  }
+
+  refusal(): Error {
+    return this.#refusal;
+  }
+
+  /** The outer gates learn of an inner refusal as of any error of theirs. */
+  #unwind(passes: readonly Pass[], refusal: Error): void {
+    for (const pass of passes.toReversed()) pass.fail(refusal);
+    this.#refusal = refusal;
+  }
+}
+
+class FusedPass extends BoundPass {
+  constructor(private readonly passes: readonly Pass[]) {
+    super();
+  }
+
+  succeed(value: unknown): void {
+    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).succeed(value);
+  }
+
+  fail(error: unknown): void {
+    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).fail(error);
+  }
+
+  release(): void {
+    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).release();
+  }
+}

@@ -1,0 +1,39 @@
+import type { CallContext, Work } from '../context.js';
+import { deliverTo } from '../deliver.js';
+import type { Receiver, Run } from '../policy.js';
+import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
+import type { RetryPolicy, RetryRules } from './retry.js';
+
+/** The first attempt of a call whose answer goes to a receiver. */
+export class FirstAttempt implements Receiver, RetriedCall {
+  constructor(
+    private readonly policy: RetryPolicy,
+    private readonly rules: RetryRules,
+    private readonly next: Run,
+    readonly work: Work,
+    readonly self: unknown,
+    readonly args: readonly unknown[] | undefined,
+    readonly call: CallContext,
+    private readonly startedAt: number,
+    private readonly receiver: Receiver,
+  ) {}
+
+  succeed(value: unknown): void {
+    const { decision } = this.rules;
+    if (decision.readsValues && decision.retriesValue(value)) {
+      this.#again({ value });
+      return;
+    }
+    this.policy.calls.first_try++;
+    this.receiver.succeed(value);
+  }
+
+  fail(error: unknown): void {
+    this.#again({ error });
+  }
+
+  #again(failed: FailedAttempt): void {
+    const run = new RetryRun(this.policy, this.rules, this.next, this, this.startedAt);
+    deliverTo(this.receiver, run.after(failed));
+  }
+}

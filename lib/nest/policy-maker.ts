@@ -1,0 +1,100 @@
+import { type BreakerKeyFunction, KeyedCircuitBreakers } from '../core/circuit-breaker/keyed.js';
+import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
+import { ResilienceConfigError } from '../core/errors.js';
+import { Pipeline } from '../core/pipeline.js';
+import { Policy, type PolicySetting } from '../core/policy.js';
+import type { Runtime } from '../core/runtime.js';
+import { Issues } from '../core/validation.js';
+import { collect } from './collect.js';
+import { keyOfOneBreaker, notAKey } from './messages.js';
+import type { DefaultOptions } from './named-options.js';
+import type { NamedPolicies } from './named-policies.js';
+import { PARTS, type PartName, withDefaults } from './parts.js';
+import { specsOf } from './policy-options.js';
+import type { PolicyOptions, PolicySpec } from './policy-spec.js';
+import type { PolicyStore } from './policy-store.js';
+
+/** Makes the policies of one application from what decorators, the interceptor and names ask for. */
+export class PolicyMaker {
+  /** Where, and as what, everything is made here. */
+  readonly setting: Pick<PolicySetting, 'runtime' | 'timings'>;
+
+  constructor(
+    private readonly named: NamedPolicies,
+    private readonly store: PolicyStore,
+    private readonly defaults: DefaultOptions,
+    runtime: Runtime,
+  ) {
+    this.setting = { runtime, timings: defaults.timings };
+  }
+
+  /**
+   * The policies that one place asks for, outermost first.
+   * @throws ResilienceConfigError with the problems of all of them
+   */
+  resolve(specs: readonly PolicySpec[], place: string): Policy[] {
+    const issues = new Issues();
+    const policies: Policy[] = [];
+    specs.forEach((spec, at) => {
+      collect(issues, () => policies.push(this.#resolveOne(spec, place, at)));
+    });
+    issues.throwIfAny();
+    return policies;
+  }
+
+  composite(options: PolicyOptions, name: string): Policy {
+    const issues = new Issues();
+    const specs = specsOf(options, `policy(${name})`, issues);
+    issues.throwIfAny();
+    return new Pipeline(this.resolve(specs, name), { name });
+  }
+
+  make(part: PartName, given: unknown, name: string): Policy {
+    const kind = PARTS[part];
+    const defaults = kind.defaults && this.defaults[kind.defaults];
+    const options = this.withBudget(withDefaults(given, defaults), name);
+    return kind.make(options, { name, ...this.setting });
+  }
+
+  /** Puts the budget of this application in the place of its name. */
+  withBudget(options: unknown, place: string): unknown {
+    const { budget } = (options ?? {}) as { budget?: unknown };
+    if (typeof budget !== 'string') return options;
+    return { ...(options as object), budget: this.named.budget(budget, place) };
+  }
+
+  #resolveOne(spec: PolicySpec, place: string, at: number): Policy {
+    if ('key' in spec && spec.key !== undefined) return this.#keyed(spec.given, spec.key, place);
+    if (spec.given instanceof Policy) return this.store.keep(spec.given, spec.given);
+    if (spec.part === 'policy') {
+      return typeof spec.given === 'string'
+        ? this.named.policy('policies', spec.given, place)
+        : this.composite(spec.given, place);
+    }
+    const { group } = PARTS[spec.part];
+    if (typeof spec.given === 'string' && group !== undefined) {
+      return spec.part === 'retrySync'
+        ? this.named.synchronous(spec.given, place)
+        : this.named.policy(group, spec.given, place);
+    }
+    const numbered = spec.part === 'circuitBreaker' ? place : `${place}#${String(at)}`;
+    const policy = this.make(spec.part, spec.given, this.store.unused(spec.part, numbered));
+    return this.store.keep(policy, policy);
+  }
+
+  #keyed(given: unknown, key: BreakerKeyFunction, place: string): Policy {
+    if (typeof key !== 'function') throw new ResilienceConfigError([notAKey(place, key)]);
+    if (given instanceof Policy) throw new ResilienceConfigError([keyOfOneBreaker(place)]);
+    const family =
+      typeof given === 'string'
+        ? this.named.keyedBreakers(given, place)
+        : this.#makeKeyed(given, this.store.unused('circuitBreaker', place));
+    this.store.keep(family, family);
+    return family.by(key);
+  }
+
+  #makeKeyed(given: unknown, name: string): KeyedCircuitBreakers {
+    const options = withDefaults(given, this.defaults.circuitBreaker) as CircuitBreakerOptions;
+    return new KeyedCircuitBreakers(name, options, this.setting);
+  }
+}

@@ -222,6 +222,15 @@ describe('an adaptive limit, window by window', () => {
     expect(policy.snapshot()).toMatchObject({ probing: false, inUse: 0, shortRtt: 100 });
   });
 
+  it('does not measure calls that began before a probe and end in its second step', async () => {
+    for (let call = 0; call < 2; call++) void settled(policy.execute(() => sleep(350)));
+    for (const calls of [6, 2, 2]) await round(calls);
+    expect(shown()).toEqual([2, true, 100]); // at 300 ms, with both under way
+    await lab.clock.advance(50);
+    for (const calls of [2, 2]) await round(calls);
+    expect(shown()).toEqual([8, false, 100]);
+  });
+
   it('gives a probe up after ten windows', async () => {
     await round(8);
     for (let call = 0; call < 4; call++) void settled(policy.execute(() => sleep(1e6)));

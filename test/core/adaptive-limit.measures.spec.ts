@@ -178,6 +178,59 @@ describe('an adaptive limit, window by window', () => {
     expect(policy.snapshot().probing).toBe(true);
   });
 
+  /** A first window and the probe after it, which ends at 500 ms. */
+  const probed = async (): Promise<void> => {
+    for (const calls of [8, 4, 4, 2, 2]) await round(calls);
+    expect(shown()).toEqual([8, false, 100]);
+  };
+
+  it('begins a probe in the very moment in which the interval is over', async () => {
+    await probed();
+    await lab.clock.advance(10_650);
+    await round(8); // to 11 250 ms: the interval, and half its jitter of 15%
+    expect(policy.snapshot().probing).toBe(true);
+    expect(lab.logger.errors).toEqual([]);
+  });
+
+  it('knows from the first probe what the second may be content with', async () => {
+    await probed();
+    await lab.clock.advance(11_000);
+    await round(8);
+    expect(shown()).toEqual([4, true, 100]);
+    await round(4);
+    await round(4);
+    expect(shown()).toEqual([8, false, 100]);
+  });
+
+  it('ends a probe in which everything was dropped, and believes what it believed', async () => {
+    await round(8);
+    const drop = (): Promise<never> => sleep(100).then(() => Promise.reject(coded('ETIMEDOUT')));
+    for (let turn = 0; turn < 2; turn++) {
+      for (let call = 0; call < 4; call++) void settled(policy.execute(drop));
+      await lab.clock.advance(100);
+    }
+    expect(shown()).toEqual([8, false, 100]);
+  });
+
+  it('does not measure calls that began before a probe and end after it', async () => {
+    policy = made({ minLimit: 4 });
+    for (let call = 0; call < 2; call++) void settled(policy.execute(() => sleep(900)));
+    for (const calls of [6, 2, 2]) await round(calls);
+    expect(policy.snapshot()).toMatchObject({ probing: false, inUse: 2 }); // at 300 ms
+    await lab.clock.advance(600);
+    await round(8);
+    expect(policy.snapshot()).toMatchObject({ probing: false, inUse: 0, shortRtt: 100 });
+  });
+
+  it('does not measure calls that began before a probe and end in its second step', async () => {
+    for (let call = 0; call < 2; call++) void settled(policy.execute(() => sleep(350)));
+    for (const calls of [6, 2, 2]) await round(calls);
+    expect(shown()).toEqual([2, true, 100]); // at 300 ms, with both under way
+    await lab.clock.advance(50);
+    for (const calls of [2, 2]) await round(calls);
+    expect(shown()).toEqual([8, false, 100]);
+  });
+
   it('gives a probe up after ten windows', async () => {
     await round(8);
     for (let call = 0; call < 4; call++) void settled(policy.execute(() => sleep(1e6)));
@@ -213,6 +266,8 @@ describe('an adaptive limit, window by window', () => {
     expect(policy.snapshot().calls).toMatchObject({ accepted: 8, dropped: 4 });
     expect(shown()).toEqual([4, true, 100]);
     expect(policy.snapshot().inUse).toBe(0);
+    await round(2, 200); // with four drops of before it, these would fill the window
+    expect(shown()).toEqual([4, true, 100]);
   });
 
   it.each<[string, () => number, string, unknown]>([

@@ -198,7 +198,9 @@ describe('an adaptive limit', () => {
     // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a hostile value
     await settled(policy.execute(() => Promise.reject(null)));
     expect(policy.snapshot().calls).toMatchObject({ dropped: 3, ignored: 1 });
-    expect(lab.logger.errors).toHaveLength(1);
+    expect(lab.logger.errors).toMatchObject([
+      { message: 'Adaptive limit "adaptiveLimit": dropOn threw; the call counts as dropped' },
+    ]);
   });
 
   it('rejects when its limit is in use, and only then', async () => {
@@ -437,6 +439,10 @@ describe('options of an adaptive limit', () => {
     [
       { minLimit: 10, maxLimit: 5 },
       'adaptiveLimit(adaptiveLimit).minLimit must be at most maxLimit (5), got 10',
+    ],
+    [
+      { minLimit: 5, initialLimit: 2 },
+      'adaptiveLimit(adaptiveLimit).initialLimit must be between minLimit (5) and maxLimit (200), got 2',
     ],
     [
       { initialLimit: 300 },

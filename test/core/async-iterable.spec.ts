@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { jest } from '@jest/globals';
 import {
   AbortError,
@@ -9,6 +10,7 @@ import {
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
+import { asyncIterableAdapter } from '../../lib/core/async-iterable.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
 import type { Layer, PolicySnapshot, Run } from '../../lib/core/policy.js';
 
@@ -53,6 +55,7 @@ describe('R43 the answer of a fallback', () => {
     const items = policy.wrap(numbers)(3, 2);
     expect(await items.next()).toEqual({ done: false, value: 1 });
     await expect(items.next()).rejects.toBe(down);
+    await settlePromises();
     expect(policy.snapshot().calls).toEqual({ served: 0, failed: 0 });
   });
 
@@ -178,6 +181,34 @@ describe('R43 an async iterator under a gate', () => {
     });
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ ignoredCalls: 1, inFlight: 0 });
+  });
+
+  it('needs no more of its source than a next', async () => {
+    const bare = (): AsyncIterable<number> => ({
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: 1 }) }),
+    });
+    const guarded = breaker.protect(async function* () {
+      yield* numbers(0);
+    } as () => AsyncIterable<number>);
+    expect(await itemsOf(guarded())).toEqual([]);
+    const policy = retry({}, { runtime: lab.runtime });
+    const left = policy.wrap(bare)() as AsyncGenerator<number>;
+    for await (const n of left) {
+      expect(n).toBe(1);
+      break;
+    }
+    const thrownInto = policy.wrap(bare)() as AsyncGenerator<number>;
+    await thrownInto.next();
+    await expect(thrownInto.throw(down)).rejects.toBe(down);
+  });
+
+  it('is not taken for one where it is a Node stream, or can be awaited', () => {
+    const { recognises } = asyncIterableAdapter;
+    expect(recognises(numbers(1))).toBe(true);
+    expect(recognises(Readable.from([1]))).toBe(false);
+    expect(recognises(Object.assign(numbers(1), { then: () => undefined }))).toBe(false);
+    expect(recognises(null)).toBe(false);
+    expect(recognises('text')).toBe(false);
   });
 
   it('takes reads before their answers, in their order', async () => {

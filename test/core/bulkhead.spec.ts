@@ -121,6 +121,16 @@ describe('R62 a bulkhead without a queue', () => {
 });
 
 describe('R62 a bulkhead with a queue', () => {
+  it('sets no timer for a wait without an end', async () => {
+    const policy = bulkhead({ maxConcurrent: 1, maxQueue: 1 }, { runtime: lab.runtime });
+    const first = deferred();
+    const calls = [policy.execute(() => first.promise), policy.execute(() => 'second')];
+    expect(policy.snapshot().queued).toBe(1);
+    expect(lab.clock.pendingTimers).toBe(0);
+    first.resolve('first');
+    expect(await Promise.all(calls)).toEqual(['first', 'second']);
+  });
+
   it('runs 100 calls of 50 ms five at a time, in their order', async () => {
     const policy = bulkheadOf({ maxConcurrent: 5, maxQueue: 95 });
     const begun: number[] = [];

@@ -108,6 +108,17 @@ describe('a client throttle', () => {
     expect(await play(policy, 'r')).toBe(seen);
   });
 
+  it('hands on what an asynchronous function comes to, and counts it', async () => {
+    const policy = throttle();
+    const work = policy.wrap(async (fails: boolean) => {
+      if (fails) throw httpError(503);
+      return 'fine';
+    });
+    expect(await settled(work(false))).toEqual({ value: 'fine' });
+    expect(await settled(work(true))).toMatchObject({ error: { status: 503 } });
+    expect(policy.snapshot().calls).toMatchObject({ accepted: 1, rejected: 1 });
+  });
+
   it('counts what it holds back as asked for, and not as accepted', async () => {
     const policy = throttle();
     random = () => 0.999;

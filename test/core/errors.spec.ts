@@ -164,6 +164,14 @@ describe('isResilienceError', () => {
     },
   );
 
+  it('is true for an error of another copy, which is a ResilienceError here too', () => {
+    const brand = Symbol.for('nestjs-bulwark:error');
+    const foreign = Object.assign(new Error('late'), { [brand]: 'TIMEOUT' });
+    expect(isResilienceError(foreign, 'TIMEOUT')).toBe(true);
+    expect(foreign instanceof ResilienceError).toBe(true);
+    expect(foreign instanceof TimeoutError).toBe(false);
+  });
+
   it('is false for a hostile object, and throws nothing', () => {
     expect(isResilienceError(hostile)).toBe(false);
     expect(isRejection(hostile)).toBe(false);

@@ -266,9 +266,12 @@ describe('a rate limit with maxWait', () => {
     const waiting = settled(policy.execute(() => 'never'));
     lifetime.end();
     expect(await waiting).toEqual({ error: new AbortError('Shutting down') });
-    expect(await settled(policy.execute(() => 'too late'))).toEqual({
-      error: new AbortError('Shutting down'),
-    });
+    const caller = new AbortController();
+    const late = policy.execute(() => 'too late', { signal: caller.signal });
+    expect(await settled(late)).toEqual({ error: new AbortError('Shutting down') });
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    caller.abort(down);
+    expect(policy.snapshot().queued).toBe(0);
     expect(lab.clock.pendingTimers).toBe(0);
   });
 

@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 import { ambientTimeAndChance, importDirection } from './eslint.architecture.mjs';
 
 export default defineConfig(
-  globalIgnores(['**/dist', '**/coverage']),
+  globalIgnores(['**/dist', '**/coverage', '.mutation']),
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

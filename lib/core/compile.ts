@@ -48,7 +48,7 @@ function link(stages: readonly Stage[], outermost: Refuse): Run {
       gates.unshift(stage);
       continue;
     }
-    linked = linkOne(stage, gates, linked, refusals[at + 1] as Refuse, early);
+    linked = linkOne(stage, gates, linked, refusals[at + 1] as Refuse, early, at === 0);
     gates = [];
     early ||= 'answersEarly' in stage && stage.answersEarly === true;
   }
@@ -65,11 +65,12 @@ function linkOne(
   inner: Linked,
   refuse: Refuse,
   early: boolean,
+  outermost: boolean,
 ): Linked {
   if ('watch' in stage) return { run: stage.watch(gated(gates, inner, refuse)) };
   const prefersLink = stage.link !== undefined && (!early || stage.synchronous === true);
   if (stage.deliver !== undefined && !prefersLink) {
-    return { deliver: stage.deliver(gatedDelivery(gates, inner, refuse)) };
+    return { deliver: stage.deliver(gatedDelivery(gates, inner, refuse), outermost) };
   }
   if (stage.link === undefined) throw new TypeError('A layer must have link or deliver');
   return { run: stage.link(gated(gates, inner, refuse)) };

@@ -17,20 +17,25 @@ export class PromisedAnswer implements Receiver {
   readonly fail = rejectLast;
 }
 
-/** Hands an answer on as it is, and does what is to be done when it comes. */
+/** Hands an answer on as it is, does what is to be done when it comes, and then knows nobody. */
 export abstract class PassedAnswer implements Receiver {
-  constructor(protected readonly receiver: Receiver) {}
+  constructor(private receiver: Receiver | undefined) {}
 
   protected abstract answered(): void;
 
   succeed(value: unknown): void {
-    this.answered();
-    this.receiver.succeed(value);
+    this.#leave().succeed(value);
   }
 
   fail(error: unknown): void {
+    this.#leave().fail(error);
+  }
+
+  #leave(): Receiver {
+    const receiver = this.receiver as Receiver;
+    this.receiver = undefined;
     this.answered();
-    this.receiver.fail(error);
+    return receiver;
   }
 }
 

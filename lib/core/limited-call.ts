@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks';
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Deadline } from './context.js';
 import { PassedAnswer } from './deliver.js';
@@ -56,12 +57,14 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
   readonly at: number;
   previous: TimedCall | undefined;
   next: TimedCall | undefined;
-  #timedOut = false;
 
   constructor(
     private readonly running: RunningCalls,
     private readonly call: CallContext,
-    private readonly receiver: Receiver,
+    /** Let go of with the answer: abandoned work must not keep what the call ends with. */
+    private receiver: Receiver | undefined,
+    /** The async context of the call, where a time-out is to be answered in it. */
+    private readonly place?: AsyncResource,
   ) {
     super(call.cancellation);
     this.at = running.nextAt;
@@ -73,41 +76,48 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
   }
 
   succeed(value: unknown): void {
-    if (this.#timedOut) {
+    const { receiver } = this;
+    if (receiver === undefined) {
       this.running.policy.late.successes++;
       this.call.lingering?.ends();
     } else {
       this.#settleInTime();
-      this.receiver.succeed(value);
+      receiver.succeed(value);
     }
   }
 
   fail(error: unknown): void {
-    if (this.#timedOut) {
+    const { receiver } = this;
+    if (receiver === undefined) {
       this.running.policy.late.failures++;
       this.call.lingering?.ends();
     } else {
       this.#settleInTime();
-      this.receiver.fail(error);
+      receiver.fail(error);
     }
   }
 
   timeOut(): void {
     const { policy, limit } = this.running;
+    const receiver = this.receiver as Receiver;
     const error = withoutStack(() => new TimeoutError(limit)); // it would show a timer, not the caller
-    this.#timedOut = true;
+    this.receiver = undefined;
     policy.calls.timed_out++;
     const { events } = policy.runtime;
     if (events?.listening === true) events.emit('time-limit.exceeded', policy, { limit });
     this.call.lingering?.begins();
     this.abort(error); // before the answer: what tries again must find the work told
-    this.receiver.fail(error);
+    if (this.place === undefined) receiver.fail(error);
+    else this.place.runInAsyncScope(() => receiver.fail(error));
+    this.place?.emitDestroy();
   }
 
   /** Nothing aborts the signal of work that has settled. */
   #settleInTime(): void {
+    this.receiver = undefined;
     this.running.policy.calls.in_time++;
     this.running.remove(this);
+    this.place?.emitDestroy();
     this.close();
   }
 }

@@ -87,7 +87,8 @@ export interface Gate {
  */
 export interface Layer {
   link?(next: Run): Run;
-  deliver?(next: Deliver): Deliver;
+  /** @param outermost whether nothing stands around it: its answer goes to the caller's promise */
+  deliver?(next: Deliver, outermost: boolean): Deliver;
   /** It may answer its caller while the work goes on, and tells `call.lingering` when it does. */
   readonly answersEarly?: boolean;
   /** It runs its work synchronously, so that gates inside it refuse by throwing. */

@@ -23,6 +23,15 @@ export interface CallTarget {
  */
 export class StreamShown extends AbortError {}
 
+/** Safe for any error: a Proxy may throw when it is looked at. */
+export function isStreamShown(error: unknown): boolean {
+  try {
+    return error instanceof StreamShown;
+  } catch {
+    return false;
+  }
+}
+
 /** Calls the protected function for its stream or iterator. */
 export type Opening = (call: CallContext) => unknown;
 

@@ -41,7 +41,10 @@ class ToldAnswer implements Receiver {
   }
 
   fail(error: unknown): void {
-    if (!this.call.abortedWith(error)) this.limiter.failed(this.admitted, error);
+    const { call } = this;
+    if (!call.abortedWith(error)) {
+      this.limiter.failed(this.admitted, call.timedOutWith(error) ?? error);
+    }
     this.receiver.fail(error);
   }
 }

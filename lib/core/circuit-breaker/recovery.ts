@@ -11,6 +11,7 @@ export function openTime(rules: Rules, error: unknown, failedRecoveries: number)
   const { recoveryBackoff, recoveryJitter } = rules.options;
   const base = baseTime(rules, error);
   const grown = recoveryBackoff ? grownTime(base, recoveryBackoff, failedRecoveries) : base;
+  if (recoveryJitter === 0) return grown; // and draws nothing: others share the random numbers
   return grown * (1 + recoveryJitter * rules.runtime.random());
 }
 

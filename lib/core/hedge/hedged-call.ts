@@ -41,7 +41,8 @@ export class HedgedCall {
     private readonly policy: HedgePolicy,
     private readonly next: Deliver,
     private readonly target: HedgeTarget,
-    private readonly receiver: Receiver,
+    /** Let go of with the answer: a loser that hangs must not keep what the call ends with. */
+    private receiver: Receiver | undefined,
   ) {}
 
   begin(): void {
@@ -69,7 +70,7 @@ export class HedgedCall {
     this.#answer(winner.number === 1 ? 'original' : 'hedge');
     if (winner.number > 1) this.#tell('hedge.won', winner);
     this.#abortLosers();
-    this.receiver.succeed(value);
+    this.#leave().succeed(value);
   }
 
   failed(failed: Try, error: unknown): void {
@@ -83,8 +84,14 @@ export class HedgedCall {
       this.#start();
     } else {
       this.#answer('none');
-      this.receiver.fail(error);
+      this.#leave().fail(error);
     }
+  }
+
+  #leave(): Receiver {
+    const receiver = this.receiver as Receiver;
+    this.receiver = undefined;
+    return receiver;
   }
 
   #tell(type: 'hedge.started' | 'hedge.won', { number }: Try): void {

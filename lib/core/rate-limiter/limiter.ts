@@ -7,7 +7,7 @@ import { followed } from '../promised.js';
 import type { Clock, Runtime } from '../runtime.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedRateLimitOptions } from './options.js';
-import { StreamShown } from '../result-kind.js';
+import { isStreamShown } from '../result-kind.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** What became of calls: started at once, started after a wait, turned away. */
@@ -27,7 +27,7 @@ class Permitted extends BoundPass {
   }
 
   fail(error: unknown): void {
-    if (error instanceof StreamShown) this.bucket?.giveBack();
+    if (isStreamShown(error)) this.bucket?.giveBack();
   }
 
   release(): void {

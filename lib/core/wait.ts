@@ -1,9 +1,10 @@
 import type { Cancellation } from './cancellation.js';
 import { AbortError } from './cancellation.js';
 import type { Runtime } from './runtime.js';
+import { ROUNDING } from './timed-queue.js';
 
 /**
- * Waits `delay` ms. Rejects at once with the reason when the call is aborted, and with an AbortError
+ * Waits `delay` ms, and no less where the timer fires early. Rejects at once with the reason when the call is aborted, and with an AbortError
  * when the application shuts down. Timer and listeners are gone on every exit.
  */
 export function wait(
@@ -20,7 +21,15 @@ export function wait(
       for (const leave of leaves) leave();
       settle();
     };
-    const timer = clock.setTimeout(() => finish(resolve), delay);
+    const until = clock.now() + delay;
+    const onTimer = (): void => {
+      // Node counts in whole milliseconds and fires up to two of them early. That most of the wait has
+      // gone by tells this from faked timers beside a real clock, which have fired as they should.
+      const left = until - clock.now();
+      if (left > ROUNDING && left < delay / 2) timer = clock.setTimeout(onTimer, left);
+      else finish(resolve);
+    };
+    let timer = clock.setTimeout(onTimer, delay);
     const listen = (begin: () => (() => void) | undefined): void => {
       const leave = over ? undefined : begin();
       if (leave !== undefined) leaves.push(leave);

@@ -5,10 +5,16 @@ import {
   CircuitBreakerRegistry,
   CircuitProtected,
   RateLimit,
+  RateLimitedError,
   ResilienceModule,
   Retry,
   TimeLimit,
+  type Timer,
+  pipeline,
+  rateLimit,
+  retry,
 } from 'nestjs-bulwark';
+import { FakeClock } from 'nestjs-bulwark/testing';
 import { Lab, down, play, settled } from '../support/lab.js';
 import { closeAll, start } from '../nest/support/applications.js';
 
@@ -68,6 +74,41 @@ describe('a wall clock that steps', () => {
     expect(await play(breaker, 's', lab)).toBe('x');
     expect(breaker.remainingTimeout).toBeGreaterThan(HOUR / 2 - 60_000);
     expect(breaker.remainingTimeout).toBeLessThanOrEqual(HOUR / 2);
+  });
+});
+
+describe('a timer that fires a fraction of a millisecond early, as those of Node do', () => {
+  class EarlyClock extends FakeClock {
+    override setTimeout(callback: () => void, delay: number): Timer {
+      return super.setTimeout(callback, Math.max(1, delay - 0.6));
+    }
+  }
+
+  it('makes the next attempt before the limiter has a token for it', async () => {
+    const clock = new EarlyClock();
+    const runtime = { clock, random: () => 0 };
+    const limited = rateLimit({ limit: 1, interval: 50 }, { runtime });
+    const patient = retry({ retryOn: RateLimitedError, baseDelay: 1, maxAttempts: 2 }, { runtime });
+    await limited.execute(() => 'takes the only token');
+    const second = settled(
+      pipeline(patient, limited).execute(({ attempt }) => [attempt, clock.now()]),
+    );
+    await clock.runAll();
+    expect(await second).toEqual({ value: [2, 50.4] });
+  });
+
+  it('keeps a wait for ever where timers are faked beside a real clock', async () => {
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+    const attempts: number[] = [];
+    const policy = retry({ baseDelay: HOUR, maxDelay: '2h', jitter: 0, retryOn: () => true });
+    const running = policy.execute(({ attempt }) => {
+      attempts.push(attempt);
+      throw down;
+    });
+    void settled(running);
+    await jest.advanceTimersByTimeAsync(3 * HOUR);
+    jest.useRealTimers();
+    expect(attempts).toEqual([1, 2, 3]);
   });
 });
 

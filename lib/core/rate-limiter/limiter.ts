@@ -16,9 +16,9 @@ export type RateLimitOutcome = 'permitted' | 'waited' | 'rejected';
 /** What a limiter is made from. */
 export type LimiterOptions = ResolvedRateLimitOptions & { readonly burst: number };
 
-/** Nothing is learnt from how a call ends, but that it never was one, which gives its token back. */
+/** Nothing is learnt from how a call ends, but that it never was one. */
 class Permitted extends BoundPass {
-  constructor(private readonly bucket?: TokenBucket) {
+  constructor(private readonly neverWas: () => void) {
     super();
   }
 
@@ -27,7 +27,7 @@ class Permitted extends BoundPass {
   }
 
   fail(error: unknown): void {
-    if (isStreamShown(error)) this.bucket?.giveBack();
+    if (isStreamShown(error)) this.neverWas();
   }
 
   release(): void {
@@ -36,7 +36,7 @@ class Permitted extends BoundPass {
 }
 
 /** For calls that have taken no token. */
-const PERMITTED = new Permitted();
+const PERMITTED = new Permitted(() => undefined);
 
 /** A bucket and the calls that wait for its tokens. A gate; linked as a layer where calls may wait. */
 export class Limiter implements Gate, WaitRules {
@@ -46,7 +46,7 @@ export class Limiter implements Gate, WaitRules {
   readonly #bucket: TokenBucket;
   readonly #clock: Clock;
   readonly #queue: WaitQueue;
-  readonly #permitted: Pass;
+  readonly #permitted = new Permitted(() => this.#takeBack());
 
   constructor(
     private readonly name: string,
@@ -56,7 +56,6 @@ export class Limiter implements Gate, WaitRules {
     this.#bucket = new TokenBucket(options);
     this.#clock = runtime.clock;
     this.#queue = new WaitQueue(runtime, this);
-    this.#permitted = new Permitted(this.#bucket);
   }
 
   get queued(): number {
@@ -96,23 +95,28 @@ export class Limiter implements Gate, WaitRules {
   readonly waiting: Layer = {
     link: (next: Run): Run => {
       const run = followed(next);
-      return (work, self, args, call) =>
-        this.#takeInTurn()
-          ? run(work, self, args, call)
-          : this.#acquire(call, () => run(work, self, args, call));
+      return (work, self, args, call) => {
+        if (!this.#takeInTurn()) return this.#acquire(call, () => run(work, self, args, call));
+        const result = run(work, self, args, call);
+        return call.progress === undefined ? result : result.catch(this.#failed);
+      };
     },
     deliver: (next: Deliver): Deliver => {
       const run = promising(next);
       return (work, self, args, call, receiver) => {
-        if (this.#takeInTurn()) next(work, self, args, call, receiver);
-        else
-          deliverTo(
-            receiver,
-            this.#acquire(call, () => run(work, self, args, call)),
-          );
+        const inTurn = this.#takeInTurn();
+        if (inTurn && call.progress === undefined) {
+          next(work, self, args, call, receiver);
+          return;
+        }
+        const begin = (): Promise<unknown> => run(work, self, args, call);
+        deliverTo(receiver, inTurn ? begin().catch(this.#failed) : this.#acquire(call, begin));
       };
     },
   };
+
+  /** For a call that may turn out to be a first look at a stream. */
+  readonly #failed = this.#permitted.settlers.onFailure;
 
   /** A token for a call that none waits before. */
   #takeInTurn(): boolean {
@@ -142,6 +146,11 @@ export class Limiter implements Gate, WaitRules {
     if (!this.#bucket.take(this.#clock.now())) return false;
     this.calls.permitted++;
     return true;
+  }
+
+  #takeBack(): void {
+    this.#bucket.giveBack();
+    this.calls.permitted--;
   }
 
   #acquire(call: CallContext, start: () => Promise<unknown>): Promise<unknown> {

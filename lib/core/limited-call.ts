@@ -1,4 +1,4 @@
-import type { AsyncResource } from 'node:async_hooks';
+import type { AsyncPlace } from './async-place.js';
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Deadline } from './context.js';
 import { PassedAnswer } from './deliver.js';
@@ -64,7 +64,7 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
     /** Let go of with the answer: abandoned work must not keep what the call ends with. */
     private receiver: Receiver | undefined,
     /** The async context of the call, where a time-out is to be answered in it. */
-    private readonly place?: AsyncResource,
+    private readonly place?: AsyncPlace,
   ) {
     super(call.cancellation);
     this.at = running.nextAt;

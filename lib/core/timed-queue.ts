@@ -28,7 +28,7 @@ export abstract class TimedQueue<E extends Link<E>> {
 
   /** When the first entry comes due, on the clock; Infinity for never. */
   protected abstract dueAt(first: E): number;
-  /** The first entry has come due, and has left. */
+  /** The first entry has come due, and has left. It must not throw: the others wait for the same timer. */
   protected abstract due(entry: E): void;
   /** The application shuts down; the timer is gone. */
   protected abstract shutDown(): void;

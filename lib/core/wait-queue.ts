@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncPlace } from './async-place.js';
 import { AbortError, type Cancellation } from './cancellation.js';
 import type { CallContext, Deadline } from './context.js';
 import type { Runtime } from './runtime.js';
@@ -71,7 +71,7 @@ export class Waiter implements Link<Waiter> {
   next: Waiter | undefined;
   /** Takes the listener off the call's cancellation. */
   leave: (() => void) | undefined;
-  readonly #inOwnContext = AsyncLocalStorage.snapshot();
+  readonly #place = new AsyncPlace();
 
   constructor(
     readonly since: number,
@@ -90,11 +90,13 @@ export class Waiter implements Link<Waiter> {
   /** Starts it before this returns, in its own async context, not in that of the call which made room. */
   admit(): void {
     this.leave?.();
-    this.resolve(this.#inOwnContext(this.start));
+    this.resolve(this.#place.runInAsyncScope(this.start));
+    this.#place.emitDestroy();
   }
 
   refuse(reason: unknown): void {
     this.leave?.();
     this.reject(reason);
+    this.#place.emitDestroy();
   }
 }

@@ -1,5 +1,3 @@
-import { LRUCache } from 'lru-cache';
-import { CircuitState } from '../errors.js';
 import {
   type Gate,
   type Pass,
@@ -12,6 +10,7 @@ import { runtimeWith } from '../runtime.js';
 import type { TimingSummary } from '../timings.js';
 import { type BreakerKeyFunction, boundedKey } from './breaker-key.js';
 import { CircuitBreaker } from './circuit-breaker.js';
+import { type KeyedBreakerSummary, KeyedMembers } from './keyed-members.js';
 import { Machine } from './machine.js';
 import { MemberPass } from './member-pass.js';
 import {
@@ -23,25 +22,12 @@ import {
 import { Rules } from './rules.js';
 
 export type { BreakerKeyFunction } from './breaker-key.js';
-
-/** What a family of breakers shows of itself: never a row for each key. */
-export interface KeyedBreakerSummary {
-  readonly keys: number;
-  /** How many of them are not closed, by state. */
-  readonly notClosed: Readonly<Partial<Record<CircuitState, number>>>;
-  /** Some of those, at most ten, the one longest not closed first. */
-  readonly examples: readonly { readonly key: string; readonly state: CircuitState }[];
-  /** Breakers dropped to make room. */
-  readonly evicted: number;
-}
+export type { KeyedBreakerSummary } from './keyed-members.js';
 
 /** A family of breakers at one moment: bounded, however many keys it has. */
 export interface KeyedBreakersSnapshot extends PolicySnapshot {
   readonly summary: KeyedBreakerSummary;
 }
-
-const MOST_EXAMPLES = 10;
-const LOOKS_FOR_A_KEY = 256;
 
 /**
  * One circuit breaker for each key, at most `maxKeys`. The least recently used closed, idle one makes
@@ -50,13 +36,9 @@ const LOOKS_FOR_A_KEY = 256;
 export class KeyedCircuitBreakers extends Policy {
   readonly kind = 'circuitBreaker';
   #rules: Rules;
-  #closed: LRUCache<string, Machine>;
-  /** Not closed, in the order in which they left that state: not to be forgotten. */
-  readonly #tripped = new Map<string, Machine>();
+  readonly #members: KeyedMembers;
   /** Made for those who asked for a key's breaker; the gate needs the machine alone. */
   readonly #faces = new WeakMap<Machine, CircuitBreaker>();
-  #evicted = 0;
-  #looks = Infinity;
 
   constructor(
     readonly name: string,
@@ -67,9 +49,9 @@ export class KeyedCircuitBreakers extends Policy {
     const inForce = resolveBreakerOptions(name, options);
     this.#rules = new Rules(name, inForce, runtimeWith(setting.runtime), this.id, {
       nameOf: (key) => `${name}[${key}]`,
-      moved: (member, from) => this.#moved(member, from),
+      moved: (member, from) => this.#members.moved(member, from),
     });
-    this.#closed = new LRUCache({ max: inForce.maxKeys });
+    this.#members = new KeyedMembers(inForce.maxKeys);
   }
 
   /** The options in force: frozen, durations in milliseconds. */
@@ -94,17 +76,9 @@ export class KeyedCircuitBreakers extends Policy {
     const options = changedOptions(this.name, this.options, changes);
     return () => {
       this.#rules = this.#rules.with(options);
-      for (const machine of this.#closed.values()) machine.configure(this.#rules);
-      for (const machine of this.#tripped.values()) machine.configure(this.#rules);
-      this.#resize(options.maxKeys);
+      this.#members.forEach((machine) => machine.configure(this.#rules));
+      this.#members.resize(options.maxKeys);
     };
-  }
-
-  #resize(maxKeys: number): void {
-    while (this.size > maxKeys) this.#evictOne();
-    const closed = new LRUCache<string, Machine>({ max: maxKeys });
-    for (const key of this.#closed.rkeys()) closed.set(key, this.#closed.peek(key));
-    this.#closed = closed;
   }
 
   override get id(): string {
@@ -120,23 +94,15 @@ export class KeyedCircuitBreakers extends Policy {
   }
 
   #machineOf(key: string): Machine {
-    return this.#closed.get(key) ?? this.#tripped.get(key) ?? this.#add(key);
+    return this.#members.get(key) ?? this.#add(key);
   }
 
   get size(): number {
-    return this.#closed.size + this.#tripped.size;
+    return this.#members.size;
   }
 
   summary(): KeyedBreakerSummary {
-    const notClosed: Partial<Record<CircuitState, number>> = {};
-    for (const { state } of this.#tripped.values()) {
-      notClosed[state.name] = (notClosed[state.name] ?? 0) + 1;
-    }
-    const examples = [...this.#tripped].slice(0, MOST_EXAMPLES).map(([key, { state }]) => ({
-      key,
-      state: state.name,
-    }));
-    return { keys: this.size, notClosed, examples, evicted: this.#evicted };
+    return this.#members.summary();
   }
 
   /** Alone it takes the first argument for the key. */
@@ -180,53 +146,9 @@ export class KeyedCircuitBreakers extends Policy {
   }
 
   #add(key: string): Machine {
-    if (this.size >= this.options.maxKeys) this.#evictOne();
     const machine = new Machine(this.#rules, this.#rules.runtime.clock.now(), key);
-    this.#closed.set(key, machine);
+    this.#members.add(machine);
     return machine;
-  }
-
-  #evictOne(): void {
-    const key = this.#idleKey();
-    if (key !== undefined) this.#closed.delete(key);
-    else this.#tripped.delete(this.#tripped.keys().next().value as string);
-    this.#evicted++;
-  }
-
-  /**
-   * The least recently used closed key without a call in flight; where there is none, the least recently
-   * used one. A call in flight counts as use, so that the next look begins behind it.
-   */
-  #idleKey(): string | undefined {
-    // New keys pay for looking, lest many busy ones make every new key slow.
-    this.#looks = Math.min(this.#looks + LOOKS_FOR_A_KEY, this.#closed.size);
-    const busy: string[] = [];
-    for (const key of this.#closed.rkeys()) {
-      if ((this.#closed.peek(key) as Machine).inFlight === 0) {
-        this.#useAgain(busy);
-        return key;
-      }
-      busy.push(key);
-      if (--this.#looks <= 0) break;
-    }
-    this.#useAgain(busy);
-    return busy[0];
-  }
-
-  #useAgain(keys: readonly string[]): void {
-    for (const key of keys) this.#closed.get(key);
-  }
-
-  #moved(member: Machine, from: CircuitState): void {
-    const { key, state } = member;
-    if (from === CircuitState.CLOSED) {
-      if (this.#closed.peek(key) !== member) return; // evicted before its call settled
-      this.#closed.delete(key);
-      this.#tripped.set(key, member);
-    } else if (state.name === CircuitState.CLOSED && this.#tripped.get(key) === member) {
-      this.#tripped.delete(key);
-      this.#closed.set(key, member);
-    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { AbortError } from './cancellation.js';
+import { oneLine } from './one-line.js';
 
 /** Shared by every installed copy of the library, so that they recognise each other's errors. */
 const BRAND = Symbol.for('nestjs-bulwark:error');
@@ -17,22 +18,6 @@ export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
 
 /** Why a retry gave up. */
 export type RetryExhaustedReason = 'attempts' | 'duration' | 'budget' | 'deadline';
-
-const LINE_BREAKERS = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
-let last: { text: unknown; line: string } = { text: '', line: '' };
-
-/**
- * A text for a message: names may hold keys from outside, which must not forge lines of a log. The last
- * one is remembered, since a rejecting breaker asks for its own name again and again.
- */
-export function oneLine(text: unknown): string {
-  if (text === last.text) return last.line;
-  const line = String(text).replace(LINE_BREAKERS, (char) => {
-    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
-  last = { text, line };
-  return line;
-}
 
 /** What every error of this library extends. `code` tells the classes apart across copies. */
 export abstract class ResilienceError extends Error {

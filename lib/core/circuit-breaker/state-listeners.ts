@@ -1,4 +1,4 @@
-import { oneLine } from '../errors.js';
+import { oneLine } from '../one-line.js';
 import { type Logger, tell } from '../runtime.js';
 import type { CircuitStateChange, CircuitStateListener } from './options.js';
 

@@ -48,10 +48,12 @@ export async function serve(
   adapter: Adapter = 'Express',
 ): Promise<INestApplication> {
   const module = await Test.createTestingModule(metadata).compile();
+  // Or to close would be to wait for what a client keeps alive.
+  const options = { logger: false, forceCloseConnections: true } as const;
   const application =
     adapter === 'Express'
-      ? module.createNestApplication({ logger: false })
-      : module.createNestApplication(new FastifyAdapter(), { logger: false });
+      ? module.createNestApplication(options)
+      : module.createNestApplication(new FastifyAdapter(options), options);
   await application.init();
   running.push(application);
   const instance: { ready?: () => Promise<void> } = application.getHttpAdapter().getInstance();

@@ -25,9 +25,15 @@ export class CancelScope implements Cancellation {
 
   // Two fields, not a list: a scope is made for each call, and a list costs two arrays.
   constructor(
-    private readonly parent?: Cancellation,
+    /** Of the call around this one. */
+    readonly parent?: Cancellation,
     private readonly otherParent?: Cancellation,
   ) {}
+
+  /** Its work has ended. */
+  get over(): boolean {
+    return this.#closed;
+  }
 
   get aborted(): boolean {
     return this.#own !== undefined || (!this.#closed && this.#abortedParent() !== undefined);
@@ -101,6 +107,13 @@ export class CancelScope implements Cancellation {
     if (this.parent?.aborted === true) return this.parent;
     return this.otherParent?.aborted === true ? this.otherParent : undefined;
   }
+}
+
+/** Without the scopes of work that has ended: what it has left behind is free of them, and keeps none. */
+export function stillBinding(cancellation: Cancellation | undefined): Cancellation | undefined {
+  let binding = cancellation;
+  while (binding instanceof CancelScope && binding.over) binding = binding.parent;
+  return binding;
 }
 
 /**

@@ -1,5 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Cancellation, CancelScope, cancellationOf, isAbortError } from './cancellation.js';
+import {
+  type Cancellation,
+  CancelScope,
+  cancellationOf,
+  isAbortError,
+  stillBinding,
+} from './cancellation.js';
 import { CallerTimeoutError, isResilienceError } from './errors.js';
 import type { Clock } from './runtime.js';
 
@@ -8,6 +14,10 @@ export interface Deadline {
   readonly clock: Clock;
   /** Milliseconds, on that clock's monotonic scale. */
   readonly at: number;
+  /** Its work has ended: it binds nothing that the work has started and that goes on. */
+  readonly over: boolean;
+  /** The one around it. */
+  readonly outer: Deadline | undefined;
 }
 
 /** Shared by every attempt of one call: whether part of the answer has reached the caller. */
@@ -35,6 +45,7 @@ export class CallContext {
     /** 1-based attempt of the nearest retry. */
     readonly attempt: number,
     readonly cancellation?: Cancellation,
+    /** The innermost; the nearest may be one around it. */
     readonly deadline?: Deadline,
     readonly progress?: Progress,
     readonly lingering?: Lingering,
@@ -48,8 +59,11 @@ export class CallContext {
 
   /** Milliseconds left before the nearest deadline; `undefined` without one. */
   get remainingTime(): number | undefined {
-    if (this.deadline === undefined) return undefined;
-    return Math.max(0, this.deadline.at - this.deadline.clock.now());
+    let nearest: number | undefined;
+    for (let each = this.deadline; each !== undefined; each = each.outer) {
+      if (!each.over) nearest = Math.min(nearest ?? Infinity, each.at - each.clock.now());
+    }
+    return nearest === undefined ? undefined : Math.max(0, nearest);
   }
 
   forAttempt(attempt: number): CallContext {
@@ -63,13 +77,9 @@ export class CallContext {
     );
   }
 
-  /** The same call, to be stopped by `cancellation` and, where given, by `deadline` if that is nearer. */
-  within(cancellation: Cancellation, deadline?: Deadline): CallContext {
-    const nearest =
-      deadline === undefined || (this.deadline !== undefined && this.deadline.at <= deadline.at)
-        ? this.deadline
-        : deadline;
-    return new CallContext(this.attempt, cancellation, nearest, this.progress, this.lingering);
+  /** The same call, to be stopped by `cancellation`, which may have a deadline. */
+  within(cancellation: Cancellation, deadline = this.deadline): CallContext {
+    return new CallContext(this.attempt, cancellation, deadline, this.progress, this.lingering);
   }
 
   /** The same call, with one who wants to know what work outlives its answer. */
@@ -83,10 +93,20 @@ export class CallContext {
     );
   }
 
-  /** What a call made by the protected function inherits: not how far this one's answer has come. */
+  /**
+   * What a call made by the protected function inherits: not how far this one's answer has come, nor
+   * what has ended. Work that a call has started and that goes on, a timer or a consumer, is free of it.
+   */
   forNestedCall(): CallContext {
-    if (this.progress === undefined && this.lingering === undefined) return this;
-    return new CallContext(this.attempt, this.cancellation, this.deadline);
+    const cancellation = stillBinding(this.cancellation);
+    let { deadline } = this;
+    while (deadline?.over === true) deadline = deadline.outer;
+    const inherits =
+      cancellation === this.cancellation &&
+      deadline === this.deadline &&
+      this.progress === undefined &&
+      this.lingering === undefined;
+    return inherits ? this : new CallContext(this.attempt, cancellation, deadline);
   }
 
   /** The same call, whose attempts share `progress`. */

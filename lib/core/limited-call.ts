@@ -75,11 +75,15 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
     return this.running.policy.runtime.clock;
   }
 
+  get outer(): Deadline | undefined {
+    return this.call.deadline;
+  }
+
   succeed(value: unknown): void {
     const { receiver } = this;
     if (receiver === undefined) {
       this.running.policy.late.successes++;
-      this.call.lingering?.ends();
+      this.#endLate();
     } else {
       this.#settleInTime();
       receiver.succeed(value);
@@ -90,7 +94,7 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
     const { receiver } = this;
     if (receiver === undefined) {
       this.running.policy.late.failures++;
-      this.call.lingering?.ends();
+      this.#endLate();
     } else {
       this.#settleInTime();
       receiver.fail(error);
@@ -110,6 +114,12 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
     if (this.place === undefined) receiver.fail(error);
     else this.place.runInAsyncScope(() => receiver.fail(error));
     this.place?.emitDestroy();
+  }
+
+  /** Its caller was answered at the limit. */
+  #endLate(): void {
+    this.close();
+    this.call.lingering?.ends();
   }
 
   /** Nothing aborts the signal of work that has settled. */

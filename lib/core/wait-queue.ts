@@ -1,6 +1,6 @@
 import { AsyncPlace } from './async-place.js';
 import { AbortError, type Cancellation } from './cancellation.js';
-import type { CallContext, Deadline } from './context.js';
+import type { CallContext } from './context.js';
 import type { Runtime } from './runtime.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 
@@ -27,7 +27,7 @@ export class WaitQueue extends TimedQueue<Waiter> {
   join(call: CallContext, start: () => Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const since = this.runtime.clock.now();
-      const waiter = new Waiter(since, call.deadline, start, resolve, reject);
+      const waiter = new Waiter(since, call, start, resolve, reject);
       if (this.runtime.lifetime?.ended === true) this.#giveUp(waiter, shuttingDown());
       else if (call.cancellation?.aborted === true) this.#giveUp(waiter, call.cancellation.reason);
       else this.#enqueue(waiter, call.cancellation);
@@ -75,7 +75,7 @@ export class Waiter implements Link<Waiter> {
 
   constructor(
     readonly since: number,
-    private readonly deadline: Deadline | undefined,
+    private readonly call: CallContext,
     private readonly start: () => Promise<unknown>,
     private readonly resolve: (result: Promise<unknown>) => void,
     private readonly reject: (reason: unknown) => void,
@@ -83,8 +83,7 @@ export class Waiter implements Link<Waiter> {
 
   /** Nobody waits for it any more, although its time limit has not told it yet. */
   get expired(): boolean {
-    const { deadline } = this;
-    return deadline !== undefined && deadline.clock.now() >= deadline.at;
+    return this.call.remainingTime === 0;
   }
 
   /** Starts it before this returns, in its own async context, not in that of the call which made room. */

@@ -1,7 +1,7 @@
 import type { ContextType, ExecutionContext } from '@nestjs/common';
 import { Observable, throwError } from 'rxjs';
 import { CancelScope } from '../core/cancellation.js';
-import { beginCall, runInside } from '../core/context.js';
+import { type CallContext, type Deadline, beginCall, runInside } from '../core/context.js';
 import { CallerTimeoutError } from '../core/errors.js';
 import type { Clock, Runtime } from '../core/runtime.js';
 import type { ResolvedHttpOptions } from './module-schema.js';
@@ -53,6 +53,22 @@ function requestOf(context: ExecutionContext): Request | undefined {
   return request?.headers?.['upgrade'] === undefined ? request : undefined;
 }
 
+/** What is aborted when the deadline of a request has come. */
+class RequestScope extends CancelScope implements Deadline {
+  readonly outer: Deadline | undefined;
+  readonly at: number;
+
+  constructor(
+    enclosing: CallContext,
+    readonly clock: Clock,
+    left: number,
+  ) {
+    super(enclosing.cancellation);
+    this.outer = enclosing.deadline;
+    this.at = clock.now() + left;
+  }
+}
+
 /** The stream under a deadline: when it has come, what runs in it is aborted with a TimeoutError, which breakers ignore. */
 export function withinDeadline<T>(
   { limit, left }: RequestDeadline,
@@ -63,8 +79,8 @@ export function withinDeadline<T>(
   if (left <= 0) return throwError(expired);
   return new Observable((subscriber) => {
     const enclosing = beginCall();
-    const scope = new CancelScope(enclosing.cancellation);
-    const call = enclosing.within(scope, { clock, at: clock.now() + left });
+    const scope = new RequestScope(enclosing, clock, left);
+    const call = enclosing.within(scope, scope);
     const timer = clock.setTimeout(() => scope.abort(expired()), left);
     const leave = lifetime?.onEnd(() => clock.clearTimeout(timer));
     const subscription = runInside(call, () => open().subscribe(subscriber));

@@ -1,4 +1,5 @@
 import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil } from 'rxjs';
+import { AsyncPlace } from '../core/async-place.js';
 import { AbortError, CancelScope } from '../core/cancellation.js';
 import { type CompiledPipeline, isThenable } from '../core/compile.js';
 import {
@@ -45,6 +46,9 @@ class Subscription {
   #completed: Attempt | undefined;
   #over = false;
   readonly #live = new Set<Attempt>();
+  /** What the subscriber does with an item is no part of the call. */
+  readonly #place = new AsyncPlace();
+  readonly #next = (item: unknown): void => this.subscriber.next(item);
 
   constructor(
     private readonly pipeline: CompiledPipeline,
@@ -80,6 +84,7 @@ class Subscription {
     this.#over = true;
     this.#scope.close();
     settle();
+    this.#place.emitDestroy();
   }
 
   /** The value of an attempt that completed has been emitted; any other is a policy's own. */
@@ -126,7 +131,7 @@ class Subscription {
       source.pipe(takeUntil(left)).subscribe({
         next: (item) => {
           this.#take(attempt, item);
-          this.subscriber.next(item);
+          this.#place.runInAsyncScope(this.#next, undefined, item);
         },
         error: (error: unknown) => finish(() => reject(error)),
         complete: () => finish(succeed),

@@ -188,12 +188,14 @@ describe('R45 inside a call', () => {
 describe('a context', () => {
   it('counts down to the nearest deadline, and never below nothing', () => {
     const clock = new FakeClock(1000);
-    const near = { clock, at: 1500 };
-    const far = { clock, at: 9000 };
+    const far = { clock, at: 9000, over: false, outer: undefined };
+    const near = { clock, at: 1500, over: false, outer: far };
+    const inner = { clock, at: 8000, over: false, outer: near };
     const scope = new CancelScope();
     expect(PLAIN.remainingTime).toBeUndefined();
     expect(PLAIN.within(scope).remainingTime).toBeUndefined();
-    const call = PLAIN.within(scope, far).within(scope, near).within(scope, far).within(scope);
+    expect(PLAIN.within(scope, far).remainingTime).toBe(8000);
+    const call = PLAIN.within(scope, inner).within(scope);
     expect(call.remainingTime).toBe(500);
     clock.jump(499);
     expect(call.forAttempt(2)).toMatchObject({ remainingTime: 1, attempt: 2 });

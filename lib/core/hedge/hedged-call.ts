@@ -64,8 +64,8 @@ export class HedgedCall {
 
   succeeded(winner: Try, value: unknown): void {
     this.#running.delete(winner);
-    if (this.#answered) return this.target.call.lingering?.ends();
     winner.scope.close();
+    if (this.#answered) return this.target.call.lingering?.ends();
     this.#observe(winner);
     this.#answer(winner.number === 1 ? 'original' : 'hedge');
     if (winner.number > 1) this.#tell('hedge.won', winner);
@@ -75,10 +75,10 @@ export class HedgedCall {
 
   failed(failed: Try, error: unknown): void {
     this.#running.delete(failed);
-    if (this.#answered) return this.target.call.lingering?.ends();
     // A try that gave way to another one's first item leaves work that has to be told.
     if (isAbortError(error)) failed.scope.abort(error);
-    else failed.scope.close();
+    failed.scope.close();
+    if (this.#answered) return this.target.call.lingering?.ends();
     if (this.#running.size > 0) return;
     if (!this.#givenUp(error) && this.#mayStart()) {
       this.#start();

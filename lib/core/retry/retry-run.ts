@@ -138,13 +138,13 @@ export class RetryRun {
   #reasonToStop(delay: number): RetryExhaustedReason | undefined {
     const { options, budget } = this.rules;
     const { runtime } = this.policy;
-    const { deadline } = this.target.call;
+    const { remainingTime } = this.target.call;
     const ends = runtime.clock.now() + delay;
     if (options.maxDuration !== undefined && ends - this.startedAt > options.maxDuration) {
       return 'duration';
     }
     // An attempt that begins at the deadline is as pointless as one that begins after it.
-    if (deadline !== undefined && delay >= deadline.at - deadline.clock.now()) return 'deadline';
+    if (remainingTime !== undefined && delay >= remainingTime) return 'deadline';
     return budget?.withdraw() === false ? 'budget' : undefined;
   }
 

@@ -1,5 +1,5 @@
 import { isAbortError } from './cancellation.js';
-import { type CallContext, beginsUnstored, unstoredCallEnds } from './context.js';
+import { type CallContext, beginsUnstored, runInside, unstoredCallEnds } from './context.js';
 import {
   type CompiledFilter,
   type ErrorFilter,
@@ -118,7 +118,7 @@ export class FallbackPolicy extends Policy implements Layer {
 
   /** Nobody is there to be answered after an abort, nor can an answer begin twice. */
   #covers(error: unknown, call: CallContext): boolean {
-    if (call.abortedWith(error) || call.progress?.committed === true) return false;
+    if (call.cancellation?.aborted === true || call.progress?.committed === true) return false;
     try {
       return this.#matches(error);
     } catch (thrown) {
@@ -138,7 +138,7 @@ export class FallbackPolicy extends Policy implements Layer {
   ): Promise<unknown> {
     const { events } = this.#runtime;
     try {
-      const answer: unknown = await this.#handler.call(self, error, ...args);
+      const answer: unknown = await runInside(call, () => this.#handler.call(self, error, ...args));
       const value = call.progress?.absorb ? await call.progress.absorb(answer, call) : answer;
       this.#calls.served++;
       if (events?.listening === true) events.emit('fallback.served', this, { error });

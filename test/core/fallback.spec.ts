@@ -2,16 +2,25 @@ import { jest } from '@jest/globals';
 import {
   AbortError,
   CircuitBreakerError,
+  Fallback,
   type FallbackHandler,
   type FallbackOptions,
   type FallbackPolicy,
   RetryExhaustedError,
+  TimeLimit,
   TimeoutError,
+  currentAttempt,
+  currentSignal,
   fallback,
   pipeline,
+  remainingTime,
   retry,
-} from 'nestjs-bulwark/core';
-import { Lab, coded, down, thrownBy } from '../support/lab.js';
+  timeLimit,
+} from 'nestjs-bulwark';
+import { resetDefaultRegistry } from 'nestjs-bulwark/testing';
+import { Lab, coded, down, settled, thrownBy } from '../support/lab.js';
+
+afterEach(resetDefaultRegistry);
 
 let lab: Lab;
 beforeEach(() => {
@@ -193,5 +202,77 @@ describe('a fallback as a policy', () => {
       code: 'INVALID_CONFIG',
       issues: problems.map((each) => expect.stringContaining(each) as unknown),
     });
+  });
+});
+
+describe('a handler is a part of the call: it', () => {
+  it('R45: answers currentSignal(), currentAttempt() and remainingTime()', async () => {
+    class Rates {
+      @TimeLimit('1h')
+      @Fallback('lastKnown')
+      async rate(): Promise<unknown> {
+        throw down;
+      }
+      lastKnown(): unknown {
+        return [currentAttempt(), currentSignal()?.aborted, (remainingTime() ?? 0) > 0];
+      }
+    }
+    expect(await new Rates().rate()).toEqual([1, false, true]);
+  });
+
+  it('R61: ends its retries with the limit around it', async () => {
+    const { clock, runtime } = new Lab();
+    const backup = retry(
+      { maxAttempts: 10, baseDelay: 60, backoff: 'constant', jitter: 0 },
+      { runtime },
+    );
+    let calls = 0;
+    const ask = (): never => {
+      calls++;
+      throw down;
+    };
+    const policy = pipeline(
+      timeLimit(100, { runtime }),
+      fallback(() => backup.execute(ask)),
+    );
+    const outcome = settled(policy.execute(() => Promise.reject(down)));
+    await clock.runAll();
+    await outcome;
+    expect(calls).toBe(2);
+  });
+
+  it("R5: ends its retries with the caller's signal", async () => {
+    const { clock, runtime } = new Lab();
+    const backup = retry({ maxAttempts: 10, baseDelay: 60, jitter: 0 }, { runtime });
+    let calls = 0;
+    const ask = (): never => {
+      calls++;
+      throw down;
+    };
+    const caller = new AbortController();
+    const outcome = settled(
+      fallback(() => backup.execute(ask)).execute(() => Promise.reject(down), {
+        signal: caller.signal,
+      }),
+    );
+    await clock.advance(10);
+    caller.abort(new Error('left'));
+    await clock.runAll();
+    await outcome;
+    expect(calls).toBe(1);
+  });
+
+  it('is not asked for a caller who was answered at a limit around it', async () => {
+    const { clock, runtime } = new Lab();
+    const cache = fallback(() => 'cached', {}, { runtime });
+    const policy = pipeline(timeLimit(100, { runtime }), cache);
+    const polite = ({ signal }: { signal: AbortSignal }) =>
+      new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error)),
+      );
+    const outcome = settled(policy.execute(polite));
+    await clock.runAll();
+    expect(await outcome).toMatchObject({ error: { code: 'TIMEOUT' } });
+    expect(cache.snapshot().calls).toEqual({ served: 0, failed: 0 });
   });
 });

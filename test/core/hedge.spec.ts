@@ -29,6 +29,7 @@ beforeEach(() => {
 const hedged = (options: HedgeOptions): HedgePolicy => hedge(options, { runtime: lab.runtime });
 const after = <T>(time: number, end: () => T): Promise<T> =>
   new Promise<void>((resolve) => lab.clock.setTimeout(() => resolve(), time)).then(end);
+const never = (): Promise<never> => new Promise(() => undefined);
 const failing = (error: unknown) => (): never => {
   throw error;
 };
@@ -417,5 +418,28 @@ describe('a hedge as a policy', () => {
       code: 'INVALID_CONFIG',
       issues: problems.map((each) => expect.stringContaining(`hedge(hedge).${each}`) as unknown),
     });
+  });
+});
+
+describe('a hedge that nobody waits for any more', () => {
+  it('leaves no timer when the caller has aborted', async () => {
+    const { clock, runtime } = lab;
+    const caller = new AbortController();
+    const outcome = settled(
+      hedge({ delay: '1h' }, { runtime }).execute(never, { signal: caller.signal }),
+    );
+    await clock.advance(0);
+    caller.abort();
+    await outcome;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('leaves no timer when a time limit around it has answered', async () => {
+    const { clock, runtime } = lab;
+    const policy = pipeline(timeLimit(100, { runtime }), hedge({ delay: '1h' }, { runtime }));
+    const outcome = settled(policy.execute(never));
+    await clock.advance(200);
+    await outcome;
+    expect(clock.pendingTimers).toBe(0);
   });
 });

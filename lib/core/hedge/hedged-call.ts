@@ -35,7 +35,7 @@ export class HedgedCall {
   readonly #running = new Set<Try>();
   #answered = false;
   #timer: Timer | undefined;
-  #leaveLifetime: (() => void) | undefined;
+  #leaves: ((() => void) | undefined)[] = [];
 
   constructor(
     private readonly policy: HedgePolicy,
@@ -47,7 +47,9 @@ export class HedgedCall {
 
   begin(): void {
     this.policy.budget?.deposit();
-    this.#leaveLifetime = this.policy.runtime.lifetime?.onEnd(() => this.#clearTimer());
+    const noMore = (): void => this.#clearTimer();
+    this.#leaves.push(this.policy.runtime.lifetime?.onEnd(noMore));
+    this.#leaves.push(this.target.call.cancellation?.onAbort(noMore));
     this.#start();
   }
 
@@ -113,7 +115,7 @@ export class HedgedCall {
     this.#answered = true;
     this.policy.calls[winner]++;
     this.#clearTimer();
-    this.#leaveLifetime?.();
+    for (const leave of this.#leaves) leave?.();
   }
 
   #givenUp(error: unknown): boolean {
@@ -136,9 +138,10 @@ export class HedgedCall {
   /** Set for each try, in its turn: the next one waits for the last that was started. */
   #setTimer(): void {
     const { options, delay, runtime } = this.policy;
+    const { call } = this.target;
     this.#clearTimer();
     if (this.#started > options.maxHedges || delay.current === undefined) return;
-    if (runtime.lifetime?.ended === true) return;
+    if (runtime.lifetime?.ended === true || call.cancellation?.aborted === true) return;
     this.#timer = runtime.clock.setTimeout(() => {
       this.#timer = undefined;
       if (this.#mayStart()) this.#start();

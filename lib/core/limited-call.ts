@@ -44,8 +44,9 @@ export class RunningCalls extends TimedQueue<TimedCall> {
     this.doze();
   }
 
+  /** Nobody is released early, and nobody is left without an answer; the process may end before it. */
   protected shutDown(): void {
-    // Nobody is released early; what runs runs on.
+    this.doze();
   }
 }
 

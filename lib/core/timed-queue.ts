@@ -30,7 +30,7 @@ export abstract class TimedQueue<E extends Link<E>> {
   protected abstract dueAt(first: E): number;
   /** The first entry has come due, and has left. It must not throw: the others wait for the same timer. */
   protected abstract due(entry: E): void;
-  /** The application shuts down; the timer is gone. */
+  /** The application shuts down. */
   protected abstract shutDown(): void;
 
   get first(): E | undefined {
@@ -80,22 +80,20 @@ export abstract class TimedQueue<E extends Link<E>> {
 
   #awaken(): void {
     if (this.#timer !== undefined) return void this.#timer.ref?.();
-    this.#leaveLifetime ??= this.runtime.lifetime?.onEnd(() => {
-      this.#stop();
-      this.shutDown();
-    });
+    this.#leaveLifetime ??= this.runtime.lifetime?.onEnd(() => this.shutDown());
     this.#setTimer();
   }
 
   #setTimer(): void {
     const first = this.#first;
     const { clock, lifetime } = this.runtime;
-    if (first === undefined || this.#timer !== undefined || lifetime?.ended === true) return;
+    if (first === undefined || this.#timer !== undefined) return;
     const at = this.dueAt(first);
     if (at === Infinity) return;
     // Rounded up: timers count whole milliseconds, and one that fires early has to be set again.
     const delay = Math.max(0, Math.ceil(at - clock.now() - ROUNDING));
     this.#timer = outsideAnyCall(() => clock.setTimeout(this.#onTimer, delay));
+    if (lifetime?.ended === true) this.doze();
   }
 
   readonly #onTimer = (): void => {

@@ -4,6 +4,8 @@ import type { Clock, Timer } from '../core/runtime.js';
 interface Pending extends Timer {
   readonly at: number;
   readonly callback: () => void;
+  /** As one of Node's: whether it would keep a process alive. */
+  referenced: boolean;
 }
 
 /**
@@ -34,15 +36,23 @@ export class FakeClock implements Clock {
     this.#wallOffset += by;
   }
 
-  /** Timers that have not fired. */
+  /** Timers that have not fired and would keep a process alive. */
   get pendingTimers(): number {
-    return this.#pending.size;
+    let referenced = 0;
+    for (const timer of this.#pending) if (timer.referenced) referenced++;
+    return referenced;
   }
 
   setTimeout(callback: () => void, delay: number): Timer {
     // As a real timer does, it calls back in the async context in which it was set.
     const inContext = AsyncLocalStorage.snapshot();
-    const timer: Pending = { at: this.#now + delay, callback: () => inContext(callback) };
+    const timer: Pending = {
+      at: this.#now + delay,
+      callback: () => inContext(callback),
+      referenced: true,
+      ref: () => (timer.referenced = true),
+      unref: () => (timer.referenced = false),
+    };
     this.#pending.add(timer);
     return timer;
   }

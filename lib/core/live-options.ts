@@ -16,6 +16,15 @@ export function givenOptions<T extends object>(
   return Object.fromEntries(given) as Partial<T>;
 }
 
+/**
+ * A change that is planned now, so that it fails now, and planned again when it is made: what others
+ * have changed in between stays.
+ */
+export function prepared(plan: () => () => void): () => void {
+  plan();
+  return () => plan()();
+}
+
 /** What others have built on: a policy is known by its name, and timings stand in compiled pipelines. */
 const FIXED = ['name', 'timings'] as const;
 

@@ -15,6 +15,7 @@ import {
   type LiveOptions,
   changedOptions,
   givenOptions,
+  prepared,
 } from './live-options.js';
 import { type TimingsMode, timingsField } from './timings.js';
 
@@ -126,12 +127,14 @@ export class TimeLimitPolicy extends Policy implements Layer {
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: Duration | Partial<TimeLimitOptions>): () => void {
-    const path = `timeLimit(${this.name})`;
-    const live = changedOptions(this.#live, optionsOf(changes), timeLimitSchema, path);
-    return () => {
-      this.#live = live;
-      this.#running = new RunningCalls(this, live.inForce.limit);
-    };
+    return prepared(() => {
+      const path = `timeLimit(${this.name})`;
+      const live = changedOptions(this.#live, optionsOf(changes), timeLimitSchema, path);
+      return () => {
+        this.#live = live;
+        this.#running = new RunningCalls(this, live.inForce.limit);
+      };
+    });
   }
 
   snapshot(): TimeLimitSnapshot {

@@ -1,3 +1,4 @@
+import { prepared } from '../core/live-options.js';
 import { Issues, show, suggest } from '../core/validation.js';
 import {
   type Apply,
@@ -39,24 +40,29 @@ export class ResilienceConfigurator {
   }
 
   /**
-   * Checks a change and gives what makes it: a caller may ask first and change later.
+   * Checks a change and gives what makes it: a caller may ask first and change later. What others have
+   * changed in between stays; where the change is none any more beside it, making it throws, and makes none.
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: ResilienceChanges): () => void {
+    return prepared(() => this.#plan(changes));
+  }
+
+  #plan(changes: ResilienceChanges): () => void {
     const issues = new Issues();
-    const prepared: Apply[] = [];
+    const applies: Apply[] = [];
     const groups = asObject(changes, 'changes', issues);
     for (const group of Object.keys(groups)) requireLiveGroup(group, issues);
     for (const group of LIVE_GROUPS) {
       const given = groups[group] === undefined ? {} : groups[group];
       const named = asObject(given, group, issues);
       for (const [name, change] of Object.entries(named)) {
-        if (change !== undefined) this.#prepareOne(group, name, change, prepared, issues);
+        if (change !== undefined) this.#prepareOne(group, name, change, applies, issues);
       }
     }
     issues.throwIfAny();
     return () => {
-      for (const apply of prepared) apply();
+      for (const apply of applies) apply();
     };
   }
 
@@ -64,7 +70,7 @@ export class ResilienceConfigurator {
     group: LiveGroup,
     name: string,
     given: unknown,
-    prepared: Apply[],
+    applies: Apply[],
     issues: Issues,
   ): void {
     const before = issues.list.length;
@@ -72,12 +78,12 @@ export class ResilienceConfigurator {
     if (issues.list.length > before) return;
     collect(issues, () => {
       if (group === 'policies') {
-        new PolicyChange(this.registry, name, this.place).prepare(change, prepared, issues);
+        new PolicyChange(this.registry, name, this.place).prepare(change, applies, issues);
         return;
       }
       const options = this.registry.withBudget(change, `${group}.${name}`) as object;
       const made = this.registry.madeOf(group, name, this.place).filter(isLive);
-      prepared.push(...made.map((policy) => policy.prepare(options)));
+      applies.push(...made.map((policy) => policy.prepare(options)));
     });
   }
 }

@@ -49,7 +49,7 @@ export const LIVE_PARTS = [
   'attemptTimeLimit',
 ] as const satisfies readonly (keyof PolicyChanges & PolicyPart)[];
 
-/** Makes a change that has been checked; it cannot fail. */
+/** Makes a change that has been checked; it fails only where another one has been made since. */
 export type Apply = () => void;
 
 /** A policy whose options can change while it works. */

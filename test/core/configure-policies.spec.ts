@@ -1,6 +1,8 @@
 import {
   type BulkheadOptions,
   type BulkheadPolicy,
+  CircuitBreaker,
+  KeyedCircuitBreakers,
   type Policy,
   type RateLimitOptions,
   type RateLimitPolicy,
@@ -31,6 +33,8 @@ const rateOf = (options: RateLimitOptions): RateLimitPolicy =>
   rateLimit(options, { name: 'partner', runtime: lab.runtime });
 const retryOf = (options: RetryOptions): RetryPolicy =>
   retry({ jitter: 0, ...options }, { name: 'api', runtime: lab.runtime });
+const breakerOf = (): CircuitBreaker => new CircuitBreaker('db', {}, lab);
+const keyedOf = (): KeyedCircuitBreakers => new KeyedCircuitBreakers('db', {}, lab);
 const limitOf = (limit: number) => timeLimit(limit, { name: 'page', runtime: lab.runtime });
 const after = <T>(time: number, value: T): Promise<T> =>
   new Promise((resolve) => lab.clock.setTimeout(() => resolve(value), time));
@@ -522,6 +526,21 @@ describe('R75 a change', () => {
     apply();
     expect(policy.options).toMatchObject({ ...changes, ...kept });
     expect(Object.isFrozen(policy.options)).toBe(true);
+  });
+
+  it.each<[string, () => Policy & { prepare(changes: never): () => void }, object, object]>([
+    ['a circuit breaker', breakerOf, { failureThreshold: 7 }, { recoveryTimeout: 5 }],
+    ['keyed circuit breakers', keyedOf, { failureThreshold: 7 }, { recoveryTimeout: 5 }],
+    ['a bulkhead', () => bulkheadOf({}), { maxConcurrent: 5 }, { mode: 'shadow' }],
+    ['a rate limit', () => rateOf({ limit: 3, interval: 7 }), { limit: 5 }, { interval: 9 }],
+    ['a retry', () => retryOf({}), { maxAttempts: 5 }, { baseDelay: 7 }],
+    ['a time limit', () => limitOf(3), { limit: 5 }, { mode: 'shadow' }],
+  ])('of %s leaves what was changed before it is made', (_what, make, first, second) => {
+    const policy = make();
+    const [one, other] = [policy.prepare(first as never), policy.prepare(second as never)];
+    one();
+    other();
+    expect(policy.options).toMatchObject({ ...first, ...second });
   });
 
   it.each([

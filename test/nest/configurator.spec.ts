@@ -266,6 +266,15 @@ describe('R75 ResilienceConfigurator', () => {
     expect(breakers.get('payments').options.failureThreshold).toBe(3);
   });
 
+  it('leaves what others have changed since it was asked', async () => {
+    const { configurator, breakers } = await open();
+    const apply = configurator.prepare({ circuitBreakers: { payments: { failureThreshold: 3 } } });
+    configurator.configure({ circuitBreakers: { payments: { recoveryTimeout: 7 } } });
+    apply();
+    const { options } = breakers.get('payments');
+    expect(options).toMatchObject({ failureThreshold: 3, recoveryTimeout: 7 });
+  });
+
   it('changes the options of one application and of no other', async () => {
     const [one, other] = [await open(), await open()];
     one.configurator.configure({ circuitBreakers: { payments: { failureThreshold: 3 } } });

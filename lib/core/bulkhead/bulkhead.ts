@@ -1,7 +1,7 @@
 import { Policy, type PolicySetting, type PolicySnapshot, type Stage } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
 import { type Issues, requireOptions } from '../validation.js';
-import { type LiveOptions, changedOptions, givenOptions } from '../live-options.js';
+import { type LiveOptions, changedOptions, givenOptions, prepared } from '../live-options.js';
 import { type BulkheadOptions, type ResolvedBulkheadOptions, bulkheadSchema } from './options.js';
 import { type BulkheadOutcome, Slots } from './slots.js';
 
@@ -66,13 +66,15 @@ export class BulkheadPolicy extends Policy {
    */
   prepare(changes: BulkheadOptions): () => void {
     const path = `bulkhead(${this.name})`;
-    const live = changedOptions(this.#live, changes, bulkheadSchema, path, (changed, issues) => {
-      this.#requireSameForm(changed, path, issues);
+    return prepared(() => {
+      const live = changedOptions(this.#live, changes, bulkheadSchema, path, (changed, issues) => {
+        this.#requireSameForm(changed, path, issues);
+      });
+      return () => {
+        this.#live = live;
+        this.#slots.configure(live.inForce);
+      };
     });
-    return () => {
-      this.#live = live;
-      this.#slots.configure(live.inForce);
-    };
   }
 
   #requireSameForm({ maxQueue }: ResolvedBulkheadOptions, path: string, issues: Issues): void {

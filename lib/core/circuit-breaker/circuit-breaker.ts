@@ -1,6 +1,7 @@
 import { type CallContext, type Work, beginCall } from '../context.js';
 import type { CircuitState } from '../errors.js';
 import { type Gate, Policy, type PolicySetting, type PolicySnapshot } from '../policy.js';
+import { prepared } from '../live-options.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
 import { Holds, type CircuitHold } from './holds.js';
 import { Machine } from './machine.js';
@@ -207,11 +208,13 @@ export class CircuitBreaker extends Policy {
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   prepare(changes: CircuitBreakerOptions): () => void {
-    const options = changedOptions(this.name, this.#inForce, changes);
-    return () => {
-      this.#options = options;
-      this.#started?.configure(this.#started.rules.with(options));
-    };
+    return prepared(() => {
+      const options = changedOptions(this.name, this.#inForce, changes);
+      return () => {
+        this.#options = options;
+        this.#started?.configure(this.#started.rules.with(options));
+      };
+    });
   }
 
   snapshot(): CircuitBreakerSnapshot {

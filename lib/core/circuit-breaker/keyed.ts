@@ -6,6 +6,7 @@ import {
   type PolicySnapshot,
   type Stage,
 } from '../policy.js';
+import { prepared } from '../live-options.js';
 import { runtimeWith } from '../runtime.js';
 import type { TimingSummary } from '../timings.js';
 import { type BreakerKeyFunction, boundedKey } from './breaker-key.js';
@@ -73,12 +74,14 @@ export class KeyedCircuitBreakers extends Policy {
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   prepare(changes: CircuitBreakerOptions): () => void {
-    const options = changedOptions(this.name, this.options, changes);
-    return () => {
-      this.#rules = this.#rules.with(options);
-      this.#members.forEach((machine) => machine.configure(this.#rules));
-      this.#members.resize(options.maxKeys);
-    };
+    return prepared(() => {
+      const options = changedOptions(this.name, this.options, changes);
+      return () => {
+        this.#rules = this.#rules.with(options);
+        this.#members.forEach((machine) => machine.configure(this.#rules));
+        this.#members.resize(options.maxKeys);
+      };
+    });
   }
 
   override get id(): string {

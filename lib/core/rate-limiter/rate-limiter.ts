@@ -1,6 +1,6 @@
 import { Policy, type PolicySetting, type PolicySnapshot, type Stage } from '../policy.js';
 import { runtimeWith } from '../runtime.js';
-import { type LiveOptions, changedOptions, givenOptions } from '../live-options.js';
+import { type LiveOptions, changedOptions, givenOptions, prepared } from '../live-options.js';
 import { type Issues, requireOptions } from '../validation.js';
 import { Limiter, type LimiterOptions, type RateLimitOutcome } from './limiter.js';
 import {
@@ -65,18 +65,20 @@ export class RateLimitPolicy extends Policy {
    */
   prepare(changes: Partial<RateLimitOptions>): () => void {
     const path = `rateLimit(${this.name})`;
-    const changed = changedOptions<ResolvedRateLimitOptions>(
-      this.#live,
-      changes,
-      rateLimitSchema,
-      path,
-      (options, issues) => this.#requireSameForm(options, path, issues),
-    );
-    const live = { given: changed.given, inForce: complete(changed.inForce) };
-    return () => {
-      this.#live = live;
-      this.#limiter.configure(live.inForce);
-    };
+    return prepared(() => {
+      const changed = changedOptions<ResolvedRateLimitOptions>(
+        this.#live,
+        changes,
+        rateLimitSchema,
+        path,
+        (options, issues) => this.#requireSameForm(options, path, issues),
+      );
+      const live = { given: changed.given, inForce: complete(changed.inForce) };
+      return () => {
+        this.#live = live;
+        this.#limiter.configure(live.inForce);
+      };
+    });
   }
 
   #requireSameForm({ maxWait }: ResolvedRateLimitOptions, path: string, issues: Issues): void {

@@ -10,7 +10,7 @@ import {
   type Run,
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
-import { type LiveOptions, changedOptions, givenOptions } from '../live-options.js';
+import { type LiveOptions, changedOptions, givenOptions, prepared } from '../live-options.js';
 import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './options.js';
 import { type RetryBudget, requireBudget } from './retry-budget.js';
 import { RetryConfig, resolveRetryOptions } from './retry-config.js';
@@ -92,14 +92,16 @@ export class RetryPolicy extends Policy implements Layer {
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: RetryOptions | RetryConfig): () => void {
-    const given = changes instanceof RetryConfig ? {} : this.#given; // which is complete
-    const live: LiveOptions<ResolvedRetryOptions> = { given, inForce: this.options };
-    const changed = changedOptions(live, changes, retrySchema, `retry(${this.name})`);
-    const rules = this.#rulesOf(changed.inForce);
-    return () => {
-      this.#given = changed.given;
-      this.rules = rules;
-    };
+    return prepared(() => {
+      const given = changes instanceof RetryConfig ? {} : this.#given; // which is complete
+      const live: LiveOptions<ResolvedRetryOptions> = { given, inForce: this.options };
+      const changed = changedOptions(live, changes, retrySchema, `retry(${this.name})`);
+      const rules = this.#rulesOf(changed.inForce);
+      return () => {
+        this.#given = changed.given;
+        this.rules = rules;
+      };
+    });
   }
 
   stages(): [Layer] {

@@ -6,6 +6,7 @@ import {
   type Policy,
   currentSignal,
   fallback,
+  pipeline,
   retry,
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
@@ -20,6 +21,14 @@ beforeEach(() => {
   lab = new Lab();
   breaker = new CircuitBreaker('b', { failureThreshold: 2 }, { runtime: lab.runtime });
 });
+
+/** A breaker for which an abort is a failure, unless its own caller made it. */
+const countingAborts = (): CircuitBreaker =>
+  new CircuitBreaker(
+    'b',
+    { failureExceptions: AbortError, ignoreExceptions: [] },
+    { runtime: lab.runtime },
+  );
 
 async function itemsOf(items: AsyncIterable<unknown>): Promise<unknown[]> {
   const seen: unknown[] = [];
@@ -181,6 +190,19 @@ describe('R43 an async iterator under a gate', () => {
     });
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ ignoredCalls: 1, inFlight: 0 });
+  });
+
+  it('left before its first item tells for or against nothing, also where an abort counts', async () => {
+    const first = deferred<number>();
+    const strict = countingAborts();
+    const items = strict.protect(async function* () {
+      yield await first.promise;
+    })();
+    void settled(items.next());
+    await items.return(undefined);
+    first.resolve(1);
+    await settlePromises();
+    expect(strict.stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
   });
 
   it('needs no more of its source than a next', async () => {
@@ -442,5 +464,21 @@ describe('R43 an iteration that a layer ends', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('before the first item is over for what stands inside that layer too', async () => {
+    const layer = new Breakable();
+    const inside = countingAborts();
+    const pause = deferred();
+    const items = pipeline(layer, inside).wrap(async function* () {
+      await pause.promise;
+      yield 1;
+    })();
+    void settled(items.next());
+    layer.break(down);
+    await settlePromises();
+    pause.resolve(undefined);
+    await settlePromises();
+    expect(inside.stats.lastFailure).toEqual(new AbortError('The iteration was ended early'));
   });
 });

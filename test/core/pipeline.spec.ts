@@ -156,6 +156,15 @@ describe('a pipeline', () => {
     },
   );
 
+  it('R11 an open circuit in front of a time limit starts nothing', async () => {
+    const isolated = breaker(1);
+    isolated.isolate();
+    const work = jest.fn(() => 'started');
+    const running = settled(pipeline(isolated, limitedTo(10)).execute(work));
+    expect(work).not.toHaveBeenCalled();
+    expect(await running).toMatchObject({ error: { code: 'CIRCUIT_OPEN' } });
+  });
+
   it('hedges inside a bulkhead hold one slot, and a bulkhead inside gives each try its own', async () => {
     const outer = bulkhead({}, { runtime: lab.runtime });
     const inner = bulkhead({}, { runtime: lab.runtime });

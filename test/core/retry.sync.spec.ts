@@ -5,8 +5,10 @@ import {
   RetryExhaustedError,
   type RetryOptions,
   SyncRetryPolicy,
+  bulkhead,
   pipeline,
   retrySync,
+  timeLimit,
 } from 'nestjs-bulwark/core';
 import { beginCall } from '../../lib/core/context.js';
 import { Lab, down, thrownBy } from '../support/lab.js';
@@ -109,6 +111,22 @@ describe('retrySync', () => {
     const error = thrownBy(() => both.compiled().runSync(work, undefined, [], beginCall()));
     expect(error).toBeInstanceOf(CircuitBreakerError);
     expect(work.calledAt).toHaveLength(2);
+  });
+
+  it('ends with an open circuit inside it also where the caller gets a promise', async () => {
+    const breaker = new CircuitBreaker('b', { failureThreshold: 2 }, { runtime: lab.runtime });
+    const both = pipeline(retrying({ maxAttempts: 5 }), breaker);
+    await expect(both.execute(scripted('f'))).rejects.toBeInstanceOf(CircuitBreakerError);
+  });
+
+  it('gives its value as it is to a bulkhead around it', () => {
+    const both = pipeline(bulkhead(), retrying());
+    expect(both.compiled().runSync(scripted('fs'), undefined, [], beginCall())).toBe('s');
+  });
+
+  it('refuses the promise that a time limit inside it gives', async () => {
+    const both = pipeline(retrying(), timeLimit(100, { runtime: lab.runtime }));
+    await expect(both.execute(scripted('s'))).rejects.toBeInstanceOf(TypeError);
   });
 
   it('R82 counts like the asynchronous one', () => {

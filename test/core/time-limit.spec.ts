@@ -188,6 +188,14 @@ describe('the timer of a time limit', () => {
     expect(lab.clock.pendingTimers).toBe(0);
   });
 
+  it('is one for calls that came at different times', async () => {
+    const policy = limited();
+    void settled(policy.execute(hang));
+    await lab.clock.advance(50);
+    void settled(policy.execute(hang));
+    expect(lab.clock.pendingTimers).toBe(1);
+  });
+
   it('is one also where a listener to a time-out calls again', async () => {
     const events = new EventHub(() => 0, lab.logger);
     const policy = timeLimit(100, { runtime: { ...lab.runtime, events } });

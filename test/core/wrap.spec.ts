@@ -208,6 +208,19 @@ describe('gates side by side', () => {
     }
   });
 
+  it('throw a refusal at a caller of a synchronous function, behind a timed one too', () => {
+    const timed = new CircuitBreaker('timed', { timings: 'all' }, { runtime: lab.runtime });
+    const inner = breakerNamed('inner');
+    const guarded = pipeline(breakerNamed('outer'), timed, inner).wrap(() => 'plain');
+    guarded();
+    inner.isolate();
+    expect(guarded).toThrow(CircuitBreakerError);
+  });
+
+  it('a layer that cannot be linked is a mistake', () => {
+    expect(() => compile([{}])).toThrow('A layer must have link or deliver');
+  });
+
   it('no stage at all is the function itself', () => {
     const { run, runSync } = compile([]);
     const call = { work: (a: number) => a + 1 };

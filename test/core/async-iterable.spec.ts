@@ -8,6 +8,7 @@ import {
   fallback,
   pipeline,
   retry,
+  timeLimit,
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
@@ -158,6 +159,18 @@ describe('R43 an async iterator under a gate', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('calls others within its own call, and they have attempts of their own', async () => {
+    const inner = retry({ jitter: 0 }, { runtime: lab.runtime });
+    const guarded = timeLimit(1000, { runtime: lab.runtime }).wrap(async function* () {
+      yield 'first';
+      yield await inner.execute(({ attempt, remainingTime }) => {
+        if (attempt === 1) throw down;
+        return [attempt, remainingTime];
+      });
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual(['first', [2, 900]]);
   });
 
   it('left early tells its work so', async () => {

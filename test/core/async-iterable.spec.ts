@@ -60,6 +60,21 @@ describe('R43 the answer of a fallback', () => {
     expect(policy.snapshot().calls).toEqual({ served: 1, failed: 0 });
   });
 
+  it('knows the receiver and the arguments, in the first call of a function as in later ones', async () => {
+    const service = {
+      items: 'spare',
+      list: fallback(
+        function (this: { items: string }, _error, to: number) {
+          return `${this.items} ${String(to)}`;
+        },
+        {},
+        { runtime: lab.runtime },
+      ).wrap((to: number) => numbers(to, 1)),
+    };
+    expect(await itemsOf(service.list(2))).toEqual(['spare 2']);
+    expect(await itemsOf(service.list(3))).toEqual(['spare 3']);
+  });
+
   it('does not come after an item: an answer cannot begin twice', async () => {
     const policy = fallback(() => 'cached', {}, { runtime: lab.runtime });
     const items = policy.wrap(numbers)(3, 2);
@@ -84,6 +99,7 @@ class Breakable extends PolicyBase implements Layer {
   readonly kind = 'breakable';
   readonly name = 'breakable';
   readonly options = {};
+  readonly failures: unknown[] = [];
   readonly #end = deferred<never>();
   break(error: Error): void {
     this.#end.reject(error);
@@ -92,7 +108,15 @@ class Breakable extends PolicyBase implements Layer {
     return [this];
   }
   link(next: Run): Run {
-    return (...call) => Promise.race([next(...call), this.#end.promise]);
+    return (...call) => Promise.race([this.#running(() => next(...call)), this.#end.promise]);
+  }
+  async #running(call: () => unknown): Promise<unknown> {
+    try {
+      return await call();
+    } catch (error) {
+      this.failures.push(error);
+      throw error;
+    }
   }
   snapshot(): PolicySnapshot {
     return { id: this.id, kind: this.kind, name: this.name, options: {} };
@@ -301,6 +325,22 @@ describe('R43 an async iterator under a gate', () => {
     await settlePromises();
     expect(opened).toHaveBeenCalledTimes(2);
     expect(breaker.stats).toMatchObject({ successfulCalls: 2, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('is opened once for its first use, even where a retry takes any error', async () => {
+    const opened = jest.fn((to: number) => numbers(to));
+    const policy = retry({ retryOn: () => true }, { runtime: lab.runtime });
+    expect(await itemsOf(policy.wrap(opened)(2))).toEqual([1, 2]);
+    await lab.clock.runAll();
+    expect(opened).toHaveBeenCalledTimes(1);
+  });
+
+  it("shows itself to a layer of one's own as an abort of the call that found it", async () => {
+    const layer = new Breakable();
+    expect(await itemsOf(layer.wrap((to: number) => numbers(to))(2))).toEqual([1, 2]);
+    expect(layer.failures).toEqual([
+      new AbortError('The call returned a stream; its subscriptions are the calls'),
+    ]);
   });
 
   it('that can also be awaited is awaited', async () => {

@@ -80,6 +80,7 @@ describe('R45 the first question', () => {
       }
     }
     everySyncCall(core);
+    await core.timeLimit(10, { runtime: lab.runtime }).execute(() => everySyncCall(core));
     const seen: unknown[] = [];
     await new core.CircuitBreaker('last').execute(async () => {
       await Promise.resolve();

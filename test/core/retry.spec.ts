@@ -19,6 +19,7 @@ import {
   isTransientError,
   pipeline,
   retry,
+  timeLimit,
   withRetry,
 } from 'nestjs-bulwark/core';
 import { Lab, coded, deferred, down, settled } from '../support/lab.js';
@@ -198,6 +199,21 @@ describe('R3 when the attempts run out', () => {
     expect(await lab.outcomeOf(policy.execute(work))).toEqual({ value: expected });
     expect(work).toHaveBeenCalledTimes(made);
   });
+
+  it.each([
+    [1, [1], 1],
+    [2, [1, 2], 2],
+    [9, [1, 2, 30], 30],
+  ])(
+    'retryOnResult around a time limit: of %d attempts %j are made',
+    async (maxAttempts, values, expected) => {
+      const work = jest.fn(() => values[work.mock.calls.length - 1]);
+      const policy = retrying({ maxAttempts, retryOnResult: (value: number) => value < 10 });
+      const both = pipeline(policy, timeLimit(50, { runtime: lab.runtime }));
+      expect(await lab.outcomeOf(both.execute(work))).toEqual({ value: expected });
+      expect(work).toHaveBeenCalledTimes(values.length);
+    },
+  );
 
   it('values and errors may alternate; what came last decides', async () => {
     const policy = retrying({ retryOnResult: (value) => value === 'poor' });

@@ -67,6 +67,23 @@ describe('retrySync', () => {
     expect(policy.snapshot()).toMatchObject({ calls: { attempts: 1 }, attempts: 3 });
   });
 
+  it.each([
+    [1, 'a'],
+    [3, 'b'],
+  ])(
+    'R3 with maxAttempts %d and the values a, b, c, of which a is unwanted, gives %s',
+    (maxAttempts, value) => {
+      const policy = retrying({ maxAttempts, retryOnResult: (result) => result === 'a' });
+      expect(policy.wrapSync(scripted('abc'))()).toBe(value);
+    },
+  );
+
+  it('a value that is wanted is the end', () => {
+    const work = scripted('a');
+    expect(retrying({ retryOnResult: () => false }).wrapSync(work)()).toBe('a');
+    expect(work.calledAt).toEqual([0]);
+  });
+
   it('R2 rethrows as it is what is not retryable', () => {
     const work = scripted('f');
     expect(thrownBy(retrying({ retryOn: TypeError }).wrapSync(work))).toBe(down);

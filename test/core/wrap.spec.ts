@@ -1,6 +1,8 @@
+import { runInThisContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import { CircuitBreaker, CircuitBreakerError, pipeline, retry } from 'nestjs-bulwark/core';
 import { compile, isThenable } from '../../lib/core/compile.js';
+import type { Work } from '../../lib/core/context.js';
 import { protectFunction } from '../../lib/core/wrap.js';
 import { Lab, down, play, thrownBy } from '../support/lab.js';
 
@@ -72,6 +74,16 @@ describe('a protected function looks like the original', () => {
     expect(carried(guarded)).toEqual(expect.arrayContaining(carried(original)));
   });
 
+  it('a function of sloppy code, which alone has arguments and caller', () => {
+    const sloppy = runInThisContext('(function add(a, b) { return a + b; })') as Work;
+    const guarded = breakerNamed('b').protect(sloppy);
+    expect([guarded.name, guarded.length]).toEqual(['add', 2]);
+    expect(Reflect.ownKeys(sloppy)).toEqual(expect.arrayContaining(['arguments', 'caller']));
+    expect(Reflect.ownKeys(guarded)).not.toContain('arguments');
+    expect(Reflect.ownKeys(guarded)).not.toContain('caller');
+    expect(guarded.prototype).not.toBe(sloppy.prototype);
+  });
+
   it('and is called with the same this and arguments', () => {
     const original = jest.fn(function (this: unknown, ...args: unknown[]) {
       return [this, args];
@@ -121,6 +133,15 @@ describe('the kind of result', () => {
     expect(guarded()).toBe('plain');
     breaker.isolate();
     expect(guarded).toThrow(CircuitBreakerError);
+  });
+
+  it.each([undefined, null])('%p is no plain value where promises follow', async (nothing) => {
+    const breaker = breakerNamed('b');
+    const answers: unknown[] = [nothing, Promise.resolve('later')];
+    const guarded = breaker.protect(() => answers.shift() as Promise<unknown>);
+    await guarded();
+    breaker.isolate();
+    await expect(guarded()).rejects.toBeInstanceOf(CircuitBreakerError);
   });
 
   it('a function of unknown kind that throws, throws', () => {
@@ -240,6 +261,11 @@ describe('a pipeline', () => {
       'circuitBreaker:a',
       'retry:r',
       'circuitBreaker:z',
+    ]);
+    expect(outer.parts().map(({ kind }) => kind)).toEqual([
+      'circuitBreaker',
+      'retry',
+      'circuitBreaker',
     ]);
     expect(outer.snapshot()).toMatchObject({
       kind: 'pipeline',

@@ -4,6 +4,8 @@ import {
   AbortError,
   CircuitBreaker,
   type Policy,
+  adaptiveLimit,
+  clientThrottle,
   currentSignal,
   fallback,
   pipeline,
@@ -325,6 +327,21 @@ describe('R43 an async iterator under a gate', () => {
     await settlePromises();
     expect(opened).toHaveBeenCalledTimes(2);
     expect(breaker.stats).toMatchObject({ successfulCalls: 2, failedCalls: 0, inFlight: 0 });
+  });
+
+  it.each<[string, (anything: () => boolean) => Policy]>([
+    [
+      'breaker',
+      (anything) =>
+        new CircuitBreaker('b', { failureExceptions: anything, ignoreExceptions: TypeError }),
+    ],
+    ['client throttle', (rejectedBy) => clientThrottle({ rejectedBy })],
+    ['adaptive limit', (dropOn) => adaptiveLimit({ dropOn })],
+  ])('is no failure when it shows itself, even where any error is one to the %s', async (_kind, make) => {
+    const anything = jest.fn(() => true);
+    const guarded = make(anything).wrap((to: number) => numbers(to));
+    expect(await itemsOf(guarded(2))).toEqual([1, 2]);
+    expect(anything).not.toHaveBeenCalled();
   });
 
   it('is opened once for its first use, even where a retry takes any error', async () => {

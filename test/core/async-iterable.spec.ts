@@ -337,12 +337,15 @@ describe('R43 an async iterator under a gate', () => {
     ],
     ['client throttle', (rejectedBy) => clientThrottle({ rejectedBy })],
     ['adaptive limit', (dropOn) => adaptiveLimit({ dropOn })],
-  ])('is no failure when it shows itself, even where any error is one to the %s', async (_kind, make) => {
-    const anything = jest.fn(() => true);
-    const guarded = make(anything).wrap((to: number) => numbers(to));
-    expect(await itemsOf(guarded(2))).toEqual([1, 2]);
-    expect(anything).not.toHaveBeenCalled();
-  });
+  ])(
+    'is no failure when it shows itself, even where any error is one to the %s',
+    async (_kind, make) => {
+      const anything = jest.fn(() => true);
+      const guarded = make(anything).wrap((to: number) => numbers(to));
+      expect(await itemsOf(guarded(2))).toEqual([1, 2]);
+      expect(anything).not.toHaveBeenCalled();
+    },
+  );
 
   it('is opened once for its first use, even where a retry takes any error', async () => {
     const opened = jest.fn((to: number) => numbers(to));

@@ -12,7 +12,12 @@ async function neverAsked(): Promise<Library> {
   jest.resetModules();
   return import('nestjs-bulwark/core');
 }
-const copies = [await neverAsked(), await neverAsked(), await neverAsked()] as const;
+const copies = [
+  await neverAsked(),
+  await neverAsked(),
+  await neverAsked(),
+  await neverAsked(),
+] as const;
 
 let lab: Lab;
 beforeEach(() => {
@@ -109,5 +114,14 @@ describe('R45 the first question', () => {
       return core.currentAttempt();
     });
     expect(await lab.resultOf(attempt)).toBe(2);
+  });
+
+  it('R82 changes nothing in how calls are counted', async () => {
+    const [, , , core] = copies;
+    const policy = core.retry({}, { runtime: lab.runtime });
+    await policy.execute(() => 'before');
+    core.currentAttempt();
+    await policy.execute(() => 'after');
+    expect(policy.snapshot().calls.first_try).toBe(2);
   });
 });

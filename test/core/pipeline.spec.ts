@@ -73,6 +73,12 @@ describe('a pipeline', () => {
     expect(work).toHaveBeenCalledTimes(2);
   });
 
+  it('R61 a wait that would end at the very limit is not begun', async () => {
+    const running = settled(pipeline(limitedTo(100), retrying(2, 100)).execute(failing));
+    await settlePromises();
+    expect(await running).toMatchObject({ error: { reason: 'deadline', attempts: 1 } });
+  });
+
   it('R61 each attempt has what is left of the total, or its own limit where that is less', async () => {
     const left: unknown[] = [];
     const work = (): Promise<unknown> => {

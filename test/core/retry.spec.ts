@@ -200,6 +200,11 @@ describe('R3 when the attempts run out', () => {
     expect(work).toHaveBeenCalledTimes(made);
   });
 
+  it('retryOnResult decides on values alone, whatever errors retryOn lists', async () => {
+    const policy = retrying({ retryOn: TypeError, retryOnResult: (value) => value === 'p' });
+    expect(await lab.outcomeOf(policy.execute(scripted('ps')))).toEqual({ value: 's' });
+  });
+
   it.each([
     [1, [1], 1],
     [2, [1, 2], 2],
@@ -684,6 +689,10 @@ describe('R81 a retry shows itself', () => {
     expect(policy.describe()).toEqual([
       { kind: 'retry', name: 'OrdersService.charge#0', options: policy.options },
     ]);
+  });
+
+  it('by its name where an option breaks its rule', () => {
+    expect(() => retry({ maxAttempts: 0 }, { name: 'api' })).toThrow('retry(api).maxAttempts');
   });
 
   it('in snapshots that stay as they were', async () => {

@@ -2,7 +2,8 @@ import { runInThisContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import { CircuitBreaker, CircuitBreakerError, pipeline, retry } from 'nestjs-bulwark/core';
 import { compile, isThenable } from '../../lib/core/compile.js';
-import type { Work } from '../../lib/core/context.js';
+import { PLAIN, type Work } from '../../lib/core/context.js';
+import type { Layer } from '../../lib/core/policy.js';
 import { protectFunction } from '../../lib/core/wrap.js';
 import { Lab, down, play, thrownBy } from '../support/lab.js';
 
@@ -240,6 +241,24 @@ describe('gates side by side', () => {
 
   it('a layer that cannot be linked is a mistake', () => {
     expect(() => compile([{}])).toThrow('A layer must have link or deliver');
+  });
+
+  it('give a layer around them a rejected promise', async () => {
+    const inner = breakerNamed('inner');
+    inner.isolate();
+    const given: unknown[] = [];
+    const layer: Layer = {
+      link:
+        (next) =>
+        (...call) => {
+          given.push(next(...call));
+          return given[0];
+        },
+    };
+    const { run } = compile([layer, ...inner.stages()]);
+    const refused = run(() => 1, undefined, undefined, PLAIN);
+    await expect(refused).rejects.toBeInstanceOf(CircuitBreakerError);
+    expect(given).toEqual([refused]);
   });
 
   it('no stage at all is the function itself', () => {

@@ -8,6 +8,7 @@ import {
   clientThrottle,
   currentSignal,
   fallback,
+  hedge,
   pipeline,
   retry,
   timeLimit,
@@ -476,6 +477,20 @@ describe('R43 an async iterator under a retry', () => {
     await lab.clock.runAll();
     expect(opened).toHaveBeenCalledTimes(1);
     expect(lab.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('R43 an async iterator under a hedge', () => {
+  it('ends the try that was not the first to have an item', async () => {
+    const inside = countingAborts();
+    const policy = pipeline(hedge({ delay: 10 }, { runtime: lab.runtime }), inside);
+    let tries = 0;
+    const items = policy.wrap(async function* () {
+      if (++tries === 1) await deferred().promise;
+      yield tries;
+    })();
+    expect(await lab.resultOf(items.next())).toEqual({ done: false, value: 2 });
+    expect(inside.stats.lastFailure).toEqual(new AbortError('Another attempt has answered'));
   });
 });
 

@@ -82,6 +82,7 @@ describe('R45 the first question', () => {
       for (const work of everyWork()) {
         await lab.outcomeOf(policy.execute(work));
         await lab.outcomeOf(policy.execute(work, { signal: new AbortController().signal }));
+        await lab.outcomeOf(Promise.resolve().then(policy.wrap(work)));
       }
     }
     everySyncCall(core);

@@ -50,7 +50,7 @@ function link(stages: readonly Stage[], outermost: Refuse): Run {
     }
     linked = linkOne(stage, gates, linked, refusals[at + 1] as Refuse, early, at === 0);
     gates = [];
-    early ||= 'answersEarly' in stage && stage.answersEarly === true;
+    early ||= (stage as Layer).answersEarly === true;
   }
   return gated(gates, linked, outermost);
 }

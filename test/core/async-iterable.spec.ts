@@ -4,9 +4,14 @@ import {
   AbortError,
   CircuitBreaker,
   type Policy,
+  adaptiveLimit,
+  clientThrottle,
   currentSignal,
   fallback,
+  hedge,
+  pipeline,
   retry,
+  timeLimit,
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
@@ -20,6 +25,14 @@ beforeEach(() => {
   lab = new Lab();
   breaker = new CircuitBreaker('b', { failureThreshold: 2 }, { runtime: lab.runtime });
 });
+
+/** A breaker for which an abort is a failure, unless its own caller made it. */
+const countingAborts = (): CircuitBreaker =>
+  new CircuitBreaker(
+    'b',
+    { failureExceptions: AbortError, ignoreExceptions: [] },
+    { runtime: lab.runtime },
+  );
 
 async function itemsOf(items: AsyncIterable<unknown>): Promise<unknown[]> {
   const seen: unknown[] = [];
@@ -50,6 +63,21 @@ describe('R43 the answer of a fallback', () => {
     expect(policy.snapshot().calls).toEqual({ served: 1, failed: 0 });
   });
 
+  it('knows the receiver and the arguments, in the first call of a function as in later ones', async () => {
+    const service = {
+      items: 'spare',
+      list: fallback(
+        function (this: { items: string }, _error, to: number) {
+          return `${this.items} ${String(to)}`;
+        },
+        {},
+        { runtime: lab.runtime },
+      ).wrap((to: number) => numbers(to, 1)),
+    };
+    expect(await itemsOf(service.list(2))).toEqual(['spare 2']);
+    expect(await itemsOf(service.list(3))).toEqual(['spare 3']);
+  });
+
   it('does not come after an item: an answer cannot begin twice', async () => {
     const policy = fallback(() => 'cached', {}, { runtime: lab.runtime });
     const items = policy.wrap(numbers)(3, 2);
@@ -74,6 +102,7 @@ class Breakable extends PolicyBase implements Layer {
   readonly kind = 'breakable';
   readonly name = 'breakable';
   readonly options = {};
+  readonly failures: unknown[] = [];
   readonly #end = deferred<never>();
   break(error: Error): void {
     this.#end.reject(error);
@@ -82,7 +111,15 @@ class Breakable extends PolicyBase implements Layer {
     return [this];
   }
   link(next: Run): Run {
-    return (...call) => Promise.race([next(...call), this.#end.promise]);
+    return (...call) => Promise.race([this.#running(() => next(...call)), this.#end.promise]);
+  }
+  async #running(call: () => unknown): Promise<unknown> {
+    try {
+      return await call();
+    } catch (error) {
+      this.failures.push(error);
+      throw error;
+    }
   }
   snapshot(): PolicySnapshot {
     return { id: this.id, kind: this.kind, name: this.name, options: {} };
@@ -151,6 +188,18 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
   });
 
+  it('calls others within its own call, and they have attempts of their own', async () => {
+    const inner = retry({ jitter: 0 }, { runtime: lab.runtime });
+    const guarded = timeLimit(1000, { runtime: lab.runtime }).wrap(async function* () {
+      yield 'first';
+      yield await inner.execute(({ attempt, remainingTime }) => {
+        if (attempt === 1) throw down;
+        return [attempt, remainingTime];
+      });
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual(['first', [2, 900]]);
+  });
+
   it('left early tells its work so', async () => {
     let signal: AbortSignal | undefined;
     const guarded = breaker.protect(async function* () {
@@ -181,6 +230,19 @@ describe('R43 an async iterator under a gate', () => {
     });
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ ignoredCalls: 1, inFlight: 0 });
+  });
+
+  it('left before its first item tells for or against nothing, also where an abort counts', async () => {
+    const first = deferred<number>();
+    const strict = countingAborts();
+    const items = strict.protect(async function* () {
+      yield await first.promise;
+    })();
+    void settled(items.next());
+    await items.return(undefined);
+    first.resolve(1);
+    await settlePromises();
+    expect(strict.stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
   });
 
   it('needs no more of its source than a next', async () => {
@@ -266,6 +328,40 @@ describe('R43 an async iterator under a gate', () => {
     await settlePromises();
     expect(opened).toHaveBeenCalledTimes(2);
     expect(breaker.stats).toMatchObject({ successfulCalls: 2, failedCalls: 0, inFlight: 0 });
+  });
+
+  it.each<[string, (anything: () => boolean) => Policy]>([
+    [
+      'breaker',
+      (anything) =>
+        new CircuitBreaker('b', { failureExceptions: anything, ignoreExceptions: TypeError }),
+    ],
+    ['client throttle', (rejectedBy) => clientThrottle({ rejectedBy })],
+    ['adaptive limit', (dropOn) => adaptiveLimit({ dropOn })],
+  ])(
+    'is no failure when it shows itself, even where any error is one to the %s',
+    async (_kind, make) => {
+      const anything = jest.fn(() => true);
+      const guarded = make(anything).wrap((to: number) => numbers(to));
+      expect(await itemsOf(guarded(2))).toEqual([1, 2]);
+      expect(anything).not.toHaveBeenCalled();
+    },
+  );
+
+  it('is opened once for its first use, even where a retry takes any error', async () => {
+    const opened = jest.fn((to: number) => numbers(to));
+    const policy = retry({ retryOn: () => true }, { runtime: lab.runtime });
+    expect(await itemsOf(policy.wrap(opened)(2))).toEqual([1, 2]);
+    await lab.clock.runAll();
+    expect(opened).toHaveBeenCalledTimes(1);
+  });
+
+  it("shows itself to a layer of one's own as an abort of the call that found it", async () => {
+    const layer = new Breakable();
+    expect(await itemsOf(layer.wrap((to: number) => numbers(to))(2))).toEqual([1, 2]);
+    expect(layer.failures).toEqual([
+      new AbortError('The call returned a stream; its subscriptions are the calls'),
+    ]);
   });
 
   it('that can also be awaited is awaited', async () => {
@@ -384,6 +480,20 @@ describe('R43 an async iterator under a retry', () => {
   });
 });
 
+describe('R43 an async iterator under a hedge', () => {
+  it('ends the try that was not the first to have an item', async () => {
+    const inside = countingAborts();
+    const policy = pipeline(hedge({ delay: 10 }, { runtime: lab.runtime }), inside);
+    let tries = 0;
+    const items = policy.wrap(async function* () {
+      if (++tries === 1) await deferred().promise;
+      yield tries;
+    })();
+    expect(await lab.resultOf(items.next())).toEqual({ done: false, value: 2 });
+    expect(inside.stats.lastFailure).toEqual(new AbortError('Another attempt has answered'));
+  });
+});
+
 describe('R43 an iteration that a layer ends', () => {
   const closed = jest.fn();
   async function* slow(pause: Promise<unknown>): AsyncGenerator<number> {
@@ -442,5 +552,21 @@ describe('R43 an iteration that a layer ends', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('before the first item is over for what stands inside that layer too', async () => {
+    const layer = new Breakable();
+    const inside = countingAborts();
+    const pause = deferred();
+    const items = pipeline(layer, inside).wrap(async function* () {
+      await pause.promise;
+      yield 1;
+    })();
+    void settled(items.next());
+    layer.break(down);
+    await settlePromises();
+    pause.resolve(undefined);
+    await settlePromises();
+    expect(inside.stats.lastFailure).toEqual(new AbortError('The iteration was ended early'));
   });
 });

@@ -16,6 +16,7 @@ import {
   retry,
   timeLimit,
 } from 'nestjs-bulwark/core';
+import { PLAIN } from '../../lib/core/context.js';
 import { hedgeDelay } from '../../lib/core/hedge/hedge-delay.js';
 import { rankOf } from '../../lib/core/hedge/options.js';
 import { settlePromises } from 'nestjs-bulwark/testing';
@@ -58,6 +59,13 @@ class Tries {
 }
 
 describe('R64 a hedge', () => {
+  it('also follows the first call of a function that does not show that it gives a promise', async () => {
+    const { begun, work } = new Tries('100s 10s');
+    const guarded = hedged({ delay: 20 }).wrap((): unknown => work(PLAIN));
+    expect(await lab.resultOf(guarded() as Promise<string>)).toBe('try 2');
+    expect(begun).toEqual([0, 20]);
+  });
+
   it.each([
     ['answers in time', '9s', 1, 'try 1', [0], 9],
     ['answers late, but before the hedge', '20s 20s', 1, 'try 1', [0, 10], 20],

@@ -73,6 +73,12 @@ describe('a pipeline', () => {
     expect(work).toHaveBeenCalledTimes(2);
   });
 
+  it('R61 a wait that would end at the very limit is not begun', async () => {
+    const running = settled(pipeline(limitedTo(100), retrying(2, 100)).execute(failing));
+    await settlePromises();
+    expect(await running).toMatchObject({ error: { reason: 'deadline', attempts: 1 } });
+  });
+
   it('R61 each attempt has what is left of the total, or its own limit where that is less', async () => {
     const left: unknown[] = [];
     const work = (): Promise<unknown> => {
@@ -155,6 +161,15 @@ describe('a pipeline', () => {
       ]);
     },
   );
+
+  it('R11 an open circuit in front of a time limit starts nothing', async () => {
+    const isolated = breaker(1);
+    isolated.isolate();
+    const work = jest.fn(() => 'started');
+    const running = settled(pipeline(isolated, limitedTo(10)).execute(work));
+    expect(work).not.toHaveBeenCalled();
+    expect(await running).toMatchObject({ error: { code: 'CIRCUIT_OPEN' } });
+  });
 
   it('hedges inside a bulkhead hold one slot, and a bulkhead inside gives each try its own', async () => {
     const outer = bulkhead({}, { runtime: lab.runtime });

@@ -19,6 +19,7 @@ import {
   isTransientError,
   pipeline,
   retry,
+  timeLimit,
   withRetry,
 } from 'nestjs-bulwark/core';
 import { Lab, coded, deferred, down, settled } from '../support/lab.js';
@@ -198,6 +199,26 @@ describe('R3 when the attempts run out', () => {
     expect(await lab.outcomeOf(policy.execute(work))).toEqual({ value: expected });
     expect(work).toHaveBeenCalledTimes(made);
   });
+
+  it('retryOnResult decides on values alone, whatever errors retryOn lists', async () => {
+    const policy = retrying({ retryOn: TypeError, retryOnResult: (value) => value === 'p' });
+    expect(await lab.outcomeOf(policy.execute(scripted('ps')))).toEqual({ value: 's' });
+  });
+
+  it.each([
+    [1, [1], 1],
+    [2, [1, 2], 2],
+    [9, [1, 2, 30], 30],
+  ])(
+    'retryOnResult around a time limit: of %d attempts %j are made',
+    async (maxAttempts, values, expected) => {
+      const work = jest.fn(() => values[work.mock.calls.length - 1]);
+      const policy = retrying({ maxAttempts, retryOnResult: (value: number) => value < 10 });
+      const both = pipeline(policy, timeLimit(50, { runtime: lab.runtime }));
+      expect(await lab.outcomeOf(both.execute(work))).toEqual({ value: expected });
+      expect(work).toHaveBeenCalledTimes(values.length);
+    },
+  );
 
   it('values and errors may alternate; what came last decides', async () => {
     const policy = retrying({ retryOnResult: (value) => value === 'poor' });
@@ -668,6 +689,10 @@ describe('R81 a retry shows itself', () => {
     expect(policy.describe()).toEqual([
       { kind: 'retry', name: 'OrdersService.charge#0', options: policy.options },
     ]);
+  });
+
+  it('by its name where an option breaks its rule', () => {
+    expect(() => retry({ maxAttempts: 0 }, { name: 'api' })).toThrow('retry(api).maxAttempts');
   });
 
   it('in snapshots that stay as they were', async () => {

@@ -5,8 +5,10 @@ import {
   RetryExhaustedError,
   type RetryOptions,
   SyncRetryPolicy,
+  bulkhead,
   pipeline,
   retrySync,
+  timeLimit,
 } from 'nestjs-bulwark/core';
 import { beginCall } from '../../lib/core/context.js';
 import { Lab, down, thrownBy } from '../support/lab.js';
@@ -65,6 +67,23 @@ describe('retrySync', () => {
     expect(policy.snapshot()).toMatchObject({ calls: { attempts: 1 }, attempts: 3 });
   });
 
+  it.each([
+    [1, 'a'],
+    [3, 'b'],
+  ])(
+    'R3 with maxAttempts %d and the values a, b, c, of which a is unwanted, gives %s',
+    (maxAttempts, value) => {
+      const policy = retrying({ maxAttempts, retryOnResult: (result) => result === 'a' });
+      expect(policy.wrapSync(scripted('abc'))()).toBe(value);
+    },
+  );
+
+  it('a value that is wanted is the end', () => {
+    const work = scripted('a');
+    expect(retrying({ retryOnResult: () => false }).wrapSync(work)()).toBe('a');
+    expect(work.calledAt).toEqual([0]);
+  });
+
   it('R2 rethrows as it is what is not retryable', () => {
     const work = scripted('f');
     expect(thrownBy(retrying({ retryOn: TypeError }).wrapSync(work))).toBe(down);
@@ -109,6 +128,22 @@ describe('retrySync', () => {
     const error = thrownBy(() => both.compiled().runSync(work, undefined, [], beginCall()));
     expect(error).toBeInstanceOf(CircuitBreakerError);
     expect(work.calledAt).toHaveLength(2);
+  });
+
+  it('ends with an open circuit inside it also where the caller gets a promise', async () => {
+    const breaker = new CircuitBreaker('b', { failureThreshold: 2 }, { runtime: lab.runtime });
+    const both = pipeline(retrying({ maxAttempts: 5 }), breaker);
+    await expect(both.execute(scripted('f'))).rejects.toBeInstanceOf(CircuitBreakerError);
+  });
+
+  it('gives its value as it is to a bulkhead around it', () => {
+    const both = pipeline(bulkhead(), retrying());
+    expect(both.compiled().runSync(scripted('fs'), undefined, [], beginCall())).toBe('s');
+  });
+
+  it('refuses the promise that a time limit inside it gives', async () => {
+    const both = pipeline(retrying(), timeLimit(100, { runtime: lab.runtime }));
+    await expect(both.execute(scripted('s'))).rejects.toBeInstanceOf(TypeError);
   });
 
   it('R82 counts like the asynchronous one', () => {

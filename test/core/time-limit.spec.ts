@@ -4,6 +4,7 @@ import { jest } from '@jest/globals';
 import {
   AbortError,
   type CallContext,
+  EventHub,
   Lifetime,
   type TimeLimitPolicy,
   TimeoutError,
@@ -198,6 +199,24 @@ describe('the timer of a time limit', () => {
     expect(lab.clock.pendingTimers).toBe(1);
     await lab.clock.advance(100);
     expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  it('is one for calls that came at different times', async () => {
+    const policy = limited();
+    void settled(policy.execute(hang));
+    await lab.clock.advance(50);
+    void settled(policy.execute(hang));
+    expect(lab.clock.pendingTimers).toBe(1);
+  });
+
+  it('is one also where a listener to a time-out calls again', async () => {
+    const events = new EventHub(() => 0, lab.logger);
+    const policy = timeLimit(100, { runtime: { ...lab.runtime, events } });
+    const leave = events.listen(() => void settled(policy.execute(hang)));
+    void settled(policy.execute(hang));
+    await lab.clock.advance(100);
+    expect(lab.clock.pendingTimers).toBe(1);
+    leave();
   });
 
   it('does not carry the context of one call into another', async () => {

@@ -1,7 +1,7 @@
 import {
   CircuitBreaker,
   KeyedCircuitBreakers,
-  type Policy,
+  Policy,
   bulkhead,
   fallback,
   hedge,
@@ -11,6 +11,7 @@ import {
   timeLimit,
 } from 'nestjs-bulwark/core';
 import { FakeClock } from 'nestjs-bulwark/testing';
+import type { PolicySnapshot } from '../../lib/core/policy.js';
 
 type Mode = 'off' | 'sampled' | 'all';
 
@@ -37,6 +38,19 @@ async function callTimes(policy: Policy, clock: FakeClock, durations: number[]):
     );
     await clock.advance(duration);
     await done;
+  }
+}
+
+/** As an application may write one. */
+class Own extends Policy {
+  readonly kind = 'own';
+  readonly name = 'own';
+  readonly options = { timings: 'all' };
+  stages(): [] {
+    return [];
+  }
+  snapshot(): PolicySnapshot {
+    return { id: this.id, kind: this.kind, name: this.name, options: this.options };
   }
 }
 
@@ -127,6 +141,12 @@ describe('R85: timings', () => {
     await family.by(() => 'a').execute(() => 1);
     expect(family.timings?.count).toBe(1);
     expect(() => family.configure({ timings: 'sampled' })).toThrow('timings cannot change');
+  });
+
+  it("of a policy of one's own need no setting", async () => {
+    const policy = new Own();
+    await policy.execute(() => 'fine');
+    expect(policy.timings?.count).toBe(1);
   });
 
   it('refuse an unknown mode', () => {

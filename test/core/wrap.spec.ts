@@ -1,6 +1,9 @@
+import { runInThisContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import { CircuitBreaker, CircuitBreakerError, pipeline, retry } from 'nestjs-bulwark/core';
 import { compile, isThenable } from '../../lib/core/compile.js';
+import { PLAIN, type Work } from '../../lib/core/context.js';
+import type { Layer } from '../../lib/core/policy.js';
 import { protectFunction } from '../../lib/core/wrap.js';
 import { Lab, down, play, thrownBy } from '../support/lab.js';
 
@@ -72,6 +75,16 @@ describe('a protected function looks like the original', () => {
     expect(carried(guarded)).toEqual(expect.arrayContaining(carried(original)));
   });
 
+  it('a function of sloppy code, which alone has arguments and caller', () => {
+    const sloppy = runInThisContext('(function add(a, b) { return a + b; })') as Work;
+    const guarded = breakerNamed('b').protect(sloppy);
+    expect([guarded.name, guarded.length]).toEqual(['add', 2]);
+    expect(Reflect.ownKeys(sloppy)).toEqual(expect.arrayContaining(['arguments', 'caller']));
+    expect(Reflect.ownKeys(guarded)).not.toContain('arguments');
+    expect(Reflect.ownKeys(guarded)).not.toContain('caller');
+    expect(guarded.prototype).not.toBe(sloppy.prototype);
+  });
+
   it('and is called with the same this and arguments', () => {
     const original = jest.fn(function (this: unknown, ...args: unknown[]) {
       return [this, args];
@@ -121,6 +134,15 @@ describe('the kind of result', () => {
     expect(guarded()).toBe('plain');
     breaker.isolate();
     expect(guarded).toThrow(CircuitBreakerError);
+  });
+
+  it.each([undefined, null])('%p is no plain value where promises follow', async (nothing) => {
+    const breaker = breakerNamed('b');
+    const answers: unknown[] = [nothing, Promise.resolve('later')];
+    const guarded = breaker.protect(() => answers.shift() as Promise<unknown>);
+    await guarded();
+    breaker.isolate();
+    await expect(guarded()).rejects.toBeInstanceOf(CircuitBreakerError);
   });
 
   it('a function of unknown kind that throws, throws', () => {
@@ -208,6 +230,37 @@ describe('gates side by side', () => {
     }
   });
 
+  it('throw a refusal at a caller of a synchronous function, behind a timed one too', () => {
+    const timed = new CircuitBreaker('timed', { timings: 'all' }, { runtime: lab.runtime });
+    const inner = breakerNamed('inner');
+    const guarded = pipeline(breakerNamed('outer'), timed, inner).wrap(() => 'plain');
+    guarded();
+    inner.isolate();
+    expect(guarded).toThrow(CircuitBreakerError);
+  });
+
+  it('a layer that cannot be linked is a mistake', () => {
+    expect(() => compile([{}])).toThrow('A layer must have link or deliver');
+  });
+
+  it('give a layer around them a rejected promise', async () => {
+    const inner = breakerNamed('inner');
+    inner.isolate();
+    const given: unknown[] = [];
+    const layer: Layer = {
+      link:
+        (next) =>
+        (...call) => {
+          given.push(next(...call));
+          return given[0];
+        },
+    };
+    const { run } = compile([layer, ...inner.stages()]);
+    const refused = run(() => 1, undefined, undefined, PLAIN);
+    await expect(refused).rejects.toBeInstanceOf(CircuitBreakerError);
+    expect(given).toEqual([refused]);
+  });
+
   it('no stage at all is the function itself', () => {
     const { run, runSync } = compile([]);
     const call = { work: (a: number) => a + 1 };
@@ -227,6 +280,11 @@ describe('a pipeline', () => {
       'circuitBreaker:a',
       'retry:r',
       'circuitBreaker:z',
+    ]);
+    expect(outer.parts().map(({ kind }) => kind)).toEqual([
+      'circuitBreaker',
+      'retry',
+      'circuitBreaker',
     ]);
     expect(outer.snapshot()).toMatchObject({
       kind: 'pipeline',

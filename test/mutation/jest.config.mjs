@@ -16,6 +16,8 @@ export default {
   ],
   testEnvironment: `${here}environment.cjs`,
   testEnvironmentOptions: {
+    /** Specs whose tests use up what they test: loaded anew for each run of one. */
+    loadAnew: ['first-question.spec.ts'],
     /** Titles of tests: simulations, and what only shows with very many calls. */
     leaveOut: [
       'adaptive limit settles',

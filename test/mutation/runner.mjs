@@ -8,7 +8,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
 import { PluginKind, commonTokens } from '@stryker-mutator/api/plugin';
 import {
   DryRunStatus,
@@ -42,6 +42,7 @@ class SpecRunner {
   async init() {
     const { config } = await readInitialOptions('test/mutation/jest.config.mjs');
     this.config = JSON.stringify({ ...config, reporters: [] });
+    this.loadedAnew = config.testEnvironmentOptions.loadAnew;
   }
 
   capabilities() {
@@ -115,9 +116,9 @@ class SpecRunner {
   }
 
   async #run({ file, at, took }, mutant) {
-    if (!host.specs.has(file)) await this.#load(file);
     let failure;
     for (const extra of patience) {
+      if (!host.specs.has(file) || this.loadedAnew.includes(basename(file))) await this.#load(file);
       host.stryker.activeMutant = mutant;
       failure = await attempt(host.specs.get(file)[at], 20 * took + extra);
       host.stryker.activeMutant = undefined;

@@ -1,4 +1,4 @@
-import { asyncIterableAdapter } from './async-iterable.js';
+import { asyncIterableAdapter } from './async-iterable/async-iterable.js';
 import { type CompiledPipeline, isThenable } from './compile.js';
 import { type CallContext, type Work, beginCall } from './context.js';
 import {

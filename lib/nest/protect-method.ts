@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { asyncIterableAdapter } from '../core/async-iterable.js';
+import { asyncIterableAdapter } from '../core/async-iterable/async-iterable.js';
 import type { CompiledPipeline } from '../core/compile.js';
 import type { Work } from '../core/context.js';
 import { disguise, protectFunction } from '../core/wrap.js';

@@ -10,7 +10,7 @@ import {
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
-import { asyncIterableAdapter } from '../../lib/core/async-iterable.js';
+import { asyncIterableAdapter } from '../../lib/core/async-iterable/async-iterable.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
 import type { Layer, PolicySnapshot, Run } from '../../lib/core/policy.js';
 

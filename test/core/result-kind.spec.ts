@@ -1,4 +1,4 @@
-import { asyncIterableAdapter } from '../../lib/core/async-iterable.js';
+import { asyncIterableAdapter } from '../../lib/core/async-iterable/async-iterable.js';
 import { type ResultAdapter, declaredKind } from '../../lib/core/result-kind.js';
 
 async function* items(): AsyncGenerator<number> {

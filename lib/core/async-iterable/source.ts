@@ -1,0 +1,30 @@
+import { isThenable } from '../compile.js';
+
+export type Source = AsyncIterator<unknown, unknown, unknown>;
+export type Item = IteratorResult<unknown>;
+
+/** Whether a value is there to be iterated, and for nothing more. */
+export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.asyncIterator in value &&
+    !isThenable(value) && // a query that can be awaited as well as iterated is awaited
+    !('pipe' in value) // a Node stream is more than its iterator
+  );
+}
+
+/** A fallback's answer: a stream as it is, anything else as the only item. */
+export function itemsOf(answer: unknown): AsyncIterable<unknown> {
+  return isAsyncIterable(answer) ? answer : onlyItem(answer);
+}
+
+function onlyItem(item: unknown): AsyncIterable<unknown> {
+  const items = [item].values();
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(items.next()) }) };
+}
+
+/** Ends a source that nobody reads any more; how it takes that is nobody's business. */
+export function closeQuietly(source: Source): void {
+  new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
+}

@@ -40,6 +40,8 @@ describe('R43 the answer of a fallback', () => {
   it.each<[string, () => unknown, unknown[]]>([
     ['a stream as it is', () => numbers(3), [1, 2, 3]],
     ['an empty stream as it is', () => numbers(0), []],
+    ['a Node stream as it is', () => Readable.from([1, 2]), [1, 2]],
+    ['a web stream as it is', () => Readable.toWeb(Readable.from([1, 2])), [1, 2]],
     ['anything else as the only item', () => 'cached', ['cached']],
     ['a promise of it too', () => Promise.resolve('cached'), ['cached']],
     ['a list as the only item', () => [1, 2], [[1, 2]]],
@@ -202,10 +204,18 @@ describe('R43 an async iterator under a gate', () => {
     await expect(thrownInto.throw(down)).rejects.toBe(down);
   });
 
-  it('is not taken for one where it is a Node stream, or can be awaited', () => {
+  it.each([
+    ['a Node stream', Readable.from([1])],
+    ['a web stream', new Response('body').body],
+  ])('is not made of %s, which can do more: it stays what it is', (_what, stream) => {
+    const guarded = breaker.protect(() => stream);
+    for (let call = 1; call <= 2; call++) expect(guarded()).toBe(stream);
+    expect(breaker.stats).toMatchObject({ totalCalls: 2, successfulCalls: 2 });
+  });
+
+  it('is not taken for one where it can be awaited, or not be iterated', () => {
     const { recognises } = asyncIterableAdapter;
     expect(recognises(numbers(1))).toBe(true);
-    expect(recognises(Readable.from([1]))).toBe(false);
     expect(recognises(Object.assign(numbers(1), { then: () => undefined }))).toBe(false);
     expect(recognises(null)).toBe(false);
     expect(recognises('text')).toBe(false);

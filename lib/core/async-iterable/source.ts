@@ -3,14 +3,12 @@ import { isThenable } from '../compile.js';
 export type Source = AsyncIterator<unknown, unknown, unknown>;
 export type Item = IteratorResult<unknown>;
 
-/** Whether a value is there to be iterated, and for nothing more. */
 export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return (
     typeof value === 'object' &&
     value !== null &&
     Symbol.asyncIterator in value &&
-    !isThenable(value) && // a query that can be awaited as well as iterated is awaited
-    !('pipe' in value) // a Node stream is more than its iterator
+    !isThenable(value) // a query that can be awaited as well as iterated is awaited
   );
 }
 

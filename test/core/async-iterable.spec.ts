@@ -10,9 +10,14 @@ import {
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, deferred, down, settled } from '../support/lab.js';
-import { asyncIterableAdapter } from '../../lib/core/async-iterable/async-iterable.js';
+import {
+  asyncAdapters,
+  asyncIterableAdapter,
+  asyncIteratorAdapter,
+} from '../../lib/core/async-iterable/async-iterable.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
 import type { Layer, PolicySnapshot, Run } from '../../lib/core/policy.js';
+import type { ResultAdapter } from '../../lib/core/result-kind.js';
 
 let lab: Lab;
 let breaker: CircuitBreaker;
@@ -194,14 +199,13 @@ describe('R43 an async iterator under a gate', () => {
     } as () => AsyncIterable<number>);
     expect(await itemsOf(guarded())).toEqual([]);
     const policy = retry({}, { runtime: lab.runtime });
-    const left = policy.wrap(bare)() as AsyncGenerator<number>;
-    for await (const n of left) {
+    for await (const n of policy.wrap(bare)()) {
       expect(n).toBe(1);
       break;
     }
-    const thrownInto = policy.wrap(bare)() as AsyncGenerator<number>;
+    const thrownInto = policy.wrap(bare)()[Symbol.asyncIterator]();
     await thrownInto.next();
-    await expect(thrownInto.throw(down)).rejects.toBe(down);
+    await expect(thrownInto.throw?.(down)).rejects.toBe(down);
   });
 
   it.each([
@@ -213,12 +217,17 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats).toMatchObject({ totalCalls: 2, successfulCalls: 2 });
   });
 
-  it('is not taken for one where it can be awaited, or not be iterated', () => {
-    const { recognises } = asyncIterableAdapter;
-    expect(recognises(numbers(1))).toBe(true);
-    expect(recognises(Object.assign(numbers(1), { then: () => undefined }))).toBe(false);
-    expect(recognises(null)).toBe(false);
-    expect(recognises('text')).toBe(false);
+  it.each<[string, unknown, ResultAdapter | undefined]>([
+    ['a generator', numbers(1), asyncIteratorAdapter],
+    ['what only makes iterators', { [Symbol.asyncIterator]: numbers }, asyncIterableAdapter],
+    ['what can be awaited', Object.assign(numbers(1), { then: () => undefined }), undefined],
+    ['what can be iterated at once', [1], undefined],
+    ['nothing', null, undefined],
+    ['a text', 'text', undefined],
+  ])('%s is taken for what it is', (_what, value, kind) => {
+    expect(asyncAdapters.filter((adapter) => adapter.recognises(value))).toEqual(
+      kind === undefined ? [] : [kind],
+    );
   });
 
   it('takes reads before their answers, in their order', async () => {
@@ -281,6 +290,69 @@ describe('R43 an async iterator under a gate', () => {
   it('that can also be awaited is awaited', async () => {
     const query = Object.assign(Promise.resolve('rows'), { [Symbol.asyncIterator]: numbers });
     expect(await breaker.protect(() => query)()).toBe('rows');
+  });
+});
+
+describe('R43 an async iterable that is no iterator', () => {
+  const opened = jest.fn();
+  /** Numbers up to `to`, as often as it is iterated. */
+  function range(to: number): AsyncIterable<number> {
+    opened();
+    return { [Symbol.asyncIterator]: () => numbers(to) };
+  }
+  beforeEach(() => opened.mockReset());
+
+  it('can be read as often as one likes: each iteration is one call', async () => {
+    const items = breaker.protect(range)(2);
+    for (let call = 1; call <= 3; call++) {
+      expect(await itemsOf(items)).toEqual([1, 2]);
+      await settlePromises();
+      expect(breaker.stats).toMatchObject({ successfulCalls: call, inFlight: 0 });
+      expect(opened).toHaveBeenCalledTimes(call);
+    }
+  });
+
+  it('can be read twice at once', async () => {
+    const items = breaker.protect(range)(2);
+    const [one, other] = [items[Symbol.asyncIterator](), items[Symbol.asyncIterator]()];
+    for (const value of [1, 2]) {
+      expect(await one.next()).toEqual({ done: false, value });
+      expect(await other.next()).toEqual({ done: false, value });
+    }
+  });
+
+  it('is known by the first call: later ones open nothing before an iteration', async () => {
+    const guarded = breaker.protect(range);
+    guarded(1);
+    expect(opened).toHaveBeenCalledTimes(1);
+    const items = guarded(3);
+    expect(opened).toHaveBeenCalledTimes(1);
+    for (let call = 2; call <= 3; call++) {
+      expect(await itemsOf(items)).toEqual([1, 2, 3]);
+      expect(opened).toHaveBeenCalledTimes(call);
+    }
+  });
+
+  it('is tried again by each iteration until it has an item', async () => {
+    let failures = 1;
+    const guarded = retry({}, { runtime: lab.runtime }).wrap((to: number) => {
+      const failAt = failures-- > 0 ? 1 : undefined;
+      return { [Symbol.asyncIterator]: () => numbers(to, failAt) };
+    });
+    const items = guarded(1);
+    expect(await lab.resultOf(itemsOf(items))).toEqual([1]);
+    failures = 2;
+    expect(await lab.resultOf(itemsOf(items))).toEqual([1]);
+    expect(failures).toBe(-1);
+  });
+
+  it('stays one under more than one wrapper', async () => {
+    const outer = retry({}, { runtime: lab.runtime });
+    const items = outer.wrap(breaker.protect(range))(2);
+    expect(await itemsOf(items)).toEqual([1, 2]);
+    expect(await itemsOf(items)).toEqual([1, 2]);
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ successfulCalls: 2, inFlight: 0 });
   });
 });
 

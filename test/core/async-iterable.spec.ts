@@ -2,14 +2,19 @@ import { Readable } from 'node:stream';
 import { jest } from '@jest/globals';
 import {
   AbortError,
+  type BulkheadPolicy,
   CircuitBreaker,
   type Policy,
+  TimeoutError,
+  bulkhead,
   currentSignal,
   fallback,
+  pipeline,
   retry,
+  timeLimit,
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
-import { Lab, deferred, down, settled } from '../support/lab.js';
+import { type Deferred, Lab, deferred, down, settled } from '../support/lab.js';
 import {
   asyncAdapters,
   asyncIterableAdapter,
@@ -290,6 +295,120 @@ describe('R43 an async iterator under a gate', () => {
   it('that can also be awaited is awaited', async () => {
     const query = Object.assign(Promise.resolve('rows'), { [Symbol.asyncIterator]: numbers });
     expect(await breaker.protect(() => query)()).toBe('rows');
+  });
+});
+
+describe('R62 the slot of an iteration left early', () => {
+  let slots: BulkheadPolicy;
+  let cleanUp: Deferred;
+  let signal: AbortSignal | undefined;
+  beforeEach(() => {
+    slots = bulkhead({ maxConcurrent: 1 }, { runtime: lab.runtime });
+    cleanUp = deferred();
+  });
+  /** Ends with `cleanUp`; its first item comes with `ready`. */
+  async function* rows(ready?: Promise<unknown>): AsyncGenerator<number> {
+    signal = currentSignal();
+    await ready;
+    try {
+      yield* [1, 2];
+    } finally {
+      await cleanUp.promise;
+    }
+  }
+  const inUse = async (): Promise<number> => {
+    await settlePromises();
+    return slots.snapshot().inUse;
+  };
+  const underBreaker = (): AsyncGenerator<number> => pipeline(breaker, slots).wrap(rows)();
+
+  it.each<[string, (clean: Deferred) => void, unknown]>([
+    ['ended', ({ resolve }) => resolve(undefined), { value: { done: true, value: undefined } }],
+    ['failed', ({ reject }) => reject(down), { error: down }],
+  ])('is held until the clean-up of its source has %s', async (_how, end, outcome) => {
+    const items = underBreaker();
+    await items.next();
+    const left = settled(items.return(undefined));
+    expect(signal?.reason).toEqual(new AbortError('The iteration was ended early'));
+    expect(await inUse()).toBe(1);
+    expect(breaker.stats.inFlight).toBe(1);
+    end(cleanUp);
+    expect(await left).toEqual(outcome);
+    expect(await inUse()).toBe(0);
+    expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('is held as long where the first item comes after that', async () => {
+    const ready = deferred();
+    const items = pipeline(breaker, slots).wrap(rows)(ready.promise);
+    const read = settled(items.next());
+    await items.return(undefined);
+    expect(signal?.aborted).toBe(true);
+    ready.resolve(undefined);
+    expect(await inUse()).toBe(1);
+    cleanUp.resolve(undefined);
+    expect(await inUse()).toBe(0);
+    expect(await read).toHaveProperty('error.name', 'AbortError');
+    expect(breaker.stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it.each<[string, (limit: Policy) => Policy]>([
+    ['around', (limit) => pipeline(limit, slots)],
+    ['inside', (limit) => pipeline(slots, limit)],
+  ])('is held past a time limit %s, which releases the consumer', async (_where, join) => {
+    const limit = timeLimit(100, { runtime: lab.runtime });
+    const items = join(limit).wrap(rows)();
+    await items.next();
+    const left = settled(items.return(undefined));
+    await lab.clock.advance(100);
+    expect(await left).toEqual({ error: expect.any(TimeoutError) });
+    expect(await inUse()).toBe(1);
+    cleanUp.resolve(undefined);
+    expect(await inUse()).toBe(0);
+    expect(limit.snapshot()).toMatchObject({ calls: { timed_out: 1 }, late: { successes: 1 } });
+  });
+
+  it('was taken by a success, though the abort fails the read under way', async () => {
+    const items = pipeline(breaker, slots).wrap(async function* () {
+      yield 1;
+      const aborted = currentSignal();
+      await new Promise((_resolve, reject) => {
+        aborted?.addEventListener('abort', () => reject(down));
+      });
+    })();
+    await items.next();
+    const read = settled(items.next());
+    await settlePromises();
+    await items.return(undefined);
+    expect(await read).toEqual({ value: { done: true, value: undefined } });
+    expect(await inUse()).toBe(0);
+    expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('is held by the first return: another one does not wait', async () => {
+    const items = underBreaker();
+    await items.next();
+    const left = items.return(undefined);
+    expect(await items.return('again')).toEqual({ done: true, value: 'again' });
+    expect(await inUse()).toBe(1);
+    cleanUp.resolve(undefined);
+    await left;
+    expect(await inUse()).toBe(0);
+  });
+
+  it('is held by the clean-up where the source takes no error of its consumer', async () => {
+    const guarded = slots.wrap(() => {
+      const source = rows();
+      const steps = { next: () => source.next(), return: () => source.return(undefined) };
+      return { [Symbol.asyncIterator]: (): AsyncIterator<number> => steps };
+    });
+    const items = guarded()[Symbol.asyncIterator]();
+    await items.next();
+    const thrown = settled(Promise.resolve(items.throw?.(down)));
+    expect(await inUse()).toBe(1);
+    cleanUp.reject(new Error('not told'));
+    expect(await thrown).toEqual({ error: down });
+    expect(await inUse()).toBe(0);
   });
 });
 

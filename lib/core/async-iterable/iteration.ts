@@ -38,17 +38,19 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
     return this.#started.then(next, next);
   }
 
-  async return(value?: unknown): Promise<Item> {
+  return(value?: unknown): Promise<Item> {
+    const reading = this.#current;
     this.#giveUp();
-    await this.#reading?.return(value);
-    return { done: true, value };
+    if (reading === undefined) return Promise.resolve({ done: true, value });
+    return this.#pending((read) => reading.close(read, value));
   }
 
-  throw(error?: unknown): Promise<Item> {
-    if (this.#reading?.catches === true)
+  async throw(error?: unknown): Promise<Item> {
+    if (this.#current?.catches === true) {
       return this.#read((reading, read) => reading.throw(read, error));
-    this.#giveUp();
-    return Promise.reject(error);
+    }
+    await this.return().catch(() => undefined);
+    throw error;
   }
 
   /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */
@@ -122,8 +124,12 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
 
   /** The consumer stops early: a success where an item has come, else nothing for or against. */
   #giveUp(): void {
+    const reading = this.#current;
     this.#over = true;
-    this.#reading?.suffice();
+    if (reading !== undefined) {
+      reading.leave();
+      for (const read of [...this.#reads]) read.resolve(DONE);
+    }
     this.#scope.abort(new AbortError('The iteration was ended early'));
   }
 }

@@ -1,6 +1,6 @@
 import { type CallContext, runInside } from '../context.js';
 import { PromisedAnswer } from '../deliver.js';
-import { type Item, type Source, closeQuietly } from './source.js';
+import { type Item, type Source, closed } from './source.js';
 
 /** A step that the consumer waits for. */
 export interface Read {
@@ -11,15 +11,16 @@ export interface Read {
 /** After the first item: the consumer reads the source itself, and its errors are the source's own. */
 export class Reading {
   readonly #end = new PromisedAnswer();
-  readonly #leave: (() => void) | undefined;
+  readonly #ignoreAbort: (() => void) | undefined;
   #open = true;
+  #left = false;
 
   constructor(
     private readonly source: Source,
     /** The context of the try that opened the source. */
     private readonly call: CallContext,
   ) {
-    this.#leave = call.cancellation?.onAbort(this.#end.fail);
+    this.#ignoreAbort = call.cancellation?.onAbort(this.#end.fail);
   }
 
   /** Settles as the source does: what the pipeline waits for. */
@@ -45,18 +46,29 @@ export class Reading {
     this.#step(read, () => this.source.throw?.(error) as Promise<Item>);
   }
 
-  async return(value: unknown): Promise<void> {
-    await this.#inCall(() => this.source.return?.(value));
+  /** The consumer has what it wanted, a success, whatever comes now: its abort, or a failed step. */
+  leave(): void {
+    this.#left = true;
+    this.#ignoreAbort?.();
   }
 
-  /** The consumer has what it wanted: a success. */
-  suffice(): void {
-    this.#settle(() => this.#end.succeed(undefined));
+  /** Closes the source that was left. The call ends, and gives its slot back, with the clean-up. */
+  close(read: Read, value: unknown): void {
+    this.#inCall(() => this.source.return?.(value)).then(
+      () => {
+        read.resolve({ done: true, value });
+        this.#end.succeed(undefined);
+      },
+      (error: unknown) => {
+        read.reject(error);
+        this.#end.succeed(undefined);
+      },
+    );
   }
 
   /** Nobody reads any more. */
   abandon(): void {
-    closeQuietly(this.source);
+    void closed(this.source);
   }
 
   #step(read: Read, step: () => Promise<Item>): void {
@@ -73,8 +85,9 @@ export class Reading {
   }
 
   #settle(end: () => void): void {
+    if (this.#left) return;
     this.#open = false;
-    this.#leave?.();
+    this.#ignoreAbort?.();
     end();
   }
 

@@ -22,7 +22,7 @@ function onlyItem(item: unknown): AsyncIterable<unknown> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(items.next()) }) };
 }
 
-/** Ends a source that nobody reads any more; how it takes that is nobody's business. */
-export function closeQuietly(source: Source): void {
-  new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
+/** Ends a source that nobody reads any more, and waits for it; how it takes that is nobody's business. */
+export function closed(source: Source): Promise<unknown> {
+  return new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
 }

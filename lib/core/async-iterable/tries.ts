@@ -2,7 +2,7 @@ import { AbortError } from '../cancellation.js';
 import { type CallContext, type Progress, runInside } from '../context.js';
 import type { Opening } from '../result-kind.js';
 import { Reading } from './reading.js';
-import { type Item, type Source, closeQuietly, itemsOf } from './source.js';
+import { type Item, type Source, closed, itemsOf } from './source.js';
 
 /**
  * Before the first item: the pipeline may open the source again (a retry), or twice at once (a hedge).
@@ -27,7 +27,7 @@ export class Tries {
     if (first.done === true) return first.value;
     // Another try (a hedge) may have been first with its first item.
     if (this.#over || this.progress.committed || call.cancellation?.aborted === true) {
-      closeQuietly(source);
+      await closed(source);
       throw reasonOf(call);
     }
     this.progress.committed = this.progress.answered = true;
@@ -46,7 +46,7 @@ export class Tries {
   #firstOf(source: Source): Promise<Item> {
     return new Promise<Item>((resolve, reject) => {
       const giveWay = (): void => {
-        closeQuietly(source);
+        void closed(source);
         settle(() => reject(new AbortError('Another attempt has answered')));
       };
       const settle = (end: () => void): void => {

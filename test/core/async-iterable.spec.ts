@@ -195,6 +195,47 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats).toMatchObject({ ignoredCalls: 1, inFlight: 0 });
   });
 
+  it.each<[string, () => AsyncGenerator<number, number>, IteratorResult<number, number>]>([
+    [
+      'what the generator returns instead',
+      async function* () {
+        try {
+          yield 1;
+        } finally {
+          return 7; // eslint-disable-line no-unsafe-finally
+        }
+      },
+      { done: true, value: 7 },
+    ],
+    [
+      'an item of its clean-up',
+      async function* () {
+        try {
+          yield 1;
+        } finally {
+          yield 2;
+        }
+        return 3;
+      },
+      { done: false, value: 2 },
+    ],
+    [
+      'its own value, where nothing is in the way of that',
+      async function* () {
+        yield 1;
+        return 2;
+      },
+      { done: true, value: 5 },
+    ],
+  ])('left early gives %s', async (_what, work, last) => {
+    const items = breaker.protect(work)();
+    await items.next();
+    expect(await items.return(5)).toEqual(last);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ successfulCalls: 1, inFlight: 0 });
+  });
+
   it('needs no more of its source than a next', async () => {
     const bare = (): AsyncIterable<number> => ({
       [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: 1 }) }),
@@ -484,8 +525,8 @@ describe('R43 sources by hand', () => {
     return () => ({ [Symbol.asyncIterator]: () => iterator });
   };
 
-  it.each<[string, Partial<AsyncIterator<number>>]>([
-    ['without return', {}],
+  it.each<[string, Partial<AsyncIterator<number>>, unknown]>([
+    ['without return', {}, { value: { done: true, value: 5 } }],
     [
       'with a return that throws',
       {
@@ -493,13 +534,23 @@ describe('R43 sources by hand', () => {
           throw down;
         },
       },
+      { error: down },
     ],
-    ['with a return that rejects', { return: () => Promise.reject(down) }],
-    ['with a return that gives no promise', { return: () => ({ done: true, value: 0 }) as never }],
-  ])('%s give the permit back all the same', async (_what, steps) => {
+    ['with a return that rejects', { return: () => Promise.reject(down) }, { error: down }],
+    [
+      'with a return that gives no promise',
+      { return: () => ({ done: true, value: 0 }) as never },
+      { value: { done: true, value: 0 } },
+    ],
+    [
+      'with a return that gives nothing',
+      { return: () => Promise.resolve(undefined as never) },
+      { value: { done: true, value: 5 } },
+    ],
+  ])('%s give the permit back all the same', async (_what, steps, outcome) => {
     const items = breaker.protect(source(steps))()[Symbol.asyncIterator]();
     await items.next();
-    await settled(Promise.resolve(items.return?.()));
+    expect(await settled(Promise.resolve(items.return?.(5)))).toEqual(outcome);
     await settlePromises();
     expect(breaker.stats).toMatchObject({ failedCalls: 0, successfulCalls: 1, inFlight: 0 });
   });

@@ -55,8 +55,8 @@ export class Reading {
   /** Closes the source that was left. The call ends, and gives its slot back, with the clean-up. */
   close(read: Read, value: unknown): void {
     this.#inCall(() => this.source.return?.(value)).then(
-      () => {
-        read.resolve({ done: true, value });
+      (item: Item | undefined) => {
+        read.resolve(item ?? { done: true, value });
         this.#end.succeed(undefined);
       },
       (error: unknown) => {

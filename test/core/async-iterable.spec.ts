@@ -316,6 +316,25 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats.inFlight).toBe(0);
   });
 
+  const wrapped = new Error('wrapped');
+  it.each<[string, (error: unknown) => unknown, unknown, object]>([
+    ['let through is as if it had left', (error) => error, down, { successfulCalls: 1 }],
+    ['replaced by another is a failure', () => wrapped, wrapped, { failedCalls: 1 }],
+  ])('what the consumer throws in and is %s', async (_how, answer, outcome, calls) => {
+    const items = breaker.protect(async function* () {
+      try {
+        yield* numbers(3);
+      } catch (error) {
+        throw answer(error);
+      }
+    })();
+    await items.next();
+    await expect(items.throw(down)).rejects.toBe(outcome);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ totalCalls: 1, ...calls, inFlight: 0 });
+  });
+
   it('can be used once for each call of the function', async () => {
     const guarded = breaker.protect(numbers);
     expect(await Promise.all([itemsOf(guarded(2)), itemsOf(guarded(1))])).toEqual([[1, 2], [1]]);

@@ -42,8 +42,13 @@ export class Reading {
     this.#step(read, () => this.source.next(...args));
   }
 
+  /** The consumer's own error, where the source lets it through, is no failure: it has left. */
   throw(read: Read, error: unknown): void {
-    this.#step(read, () => this.source.throw?.(error) as Promise<Item>);
+    const step = (): Promise<Item> => this.source.throw?.(error) as Promise<Item>;
+    this.#step(read, step, (thrown) => {
+      if (thrown === error) this.#end.succeed(undefined);
+      else this.#end.fail(thrown);
+    });
   }
 
   /** The consumer has what it wanted, a success, whatever comes now: its abort, or a failed step. */
@@ -71,7 +76,7 @@ export class Reading {
     void closed(this.source);
   }
 
-  #step(read: Read, step: () => Promise<Item>): void {
+  #step(read: Read, step: () => Promise<Item>, fail = this.#end.fail): void {
     this.#inCall(step).then(
       (item) => {
         read.resolve(item);
@@ -79,7 +84,7 @@ export class Reading {
       },
       (error: unknown) => {
         read.reject(error);
-        this.#settle(() => this.#end.fail(error));
+        this.#settle(() => fail(error));
       },
     );
   }

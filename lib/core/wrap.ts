@@ -1,4 +1,4 @@
-import { asyncIterableAdapter } from './async-iterable.js';
+import { asyncAdapters } from './async-iterable/async-iterable.js';
 import { type CompiledPipeline, isThenable } from './compile.js';
 import { type CallContext, type Work, beginCall } from './context.js';
 import {
@@ -16,13 +16,11 @@ export interface WrapOptions {
   readonly returnType?: unknown;
 }
 
-const DEFAULT_ADAPTERS = [asyncIterableAdapter];
-
 /** `work` through the pipeline of its receiver, with its `this`, `name`, `length` and kind of result. */
 export function protectFunction<F extends Work>(
   work: F,
   pipelineOf: (self: unknown) => CompiledPipeline,
-  { adapters = DEFAULT_ADAPTERS, returnType }: WrapOptions = {},
+  { adapters = asyncAdapters, returnType }: WrapOptions = {},
 ): F {
   let kind = declaredKind(work, adapters, returnType);
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { asyncIterableAdapter } from '../core/async-iterable.js';
+import { asyncAdapters } from '../core/async-iterable/async-iterable.js';
 import type { CompiledPipeline } from '../core/compile.js';
 import type { Work } from '../core/context.js';
 import { disguise, protectFunction } from '../core/wrap.js';
@@ -12,7 +12,7 @@ import {
 } from './protected-methods.js';
 import { registryOf, requestRegistry } from './registry-binding.js';
 
-const ADAPTERS = [observableAdapter, asyncIterableAdapter];
+const ADAPTERS = [observableAdapter, ...asyncAdapters];
 
 /** A method about to be decorated. */
 export interface MethodSite {

@@ -2,9 +2,12 @@ import { Readable } from 'node:stream';
 import { jest } from '@jest/globals';
 import {
   AbortError,
+  type BulkheadPolicy,
   CircuitBreaker,
   type Policy,
+  TimeoutError,
   adaptiveLimit,
+  bulkhead,
   clientThrottle,
   currentSignal,
   fallback,
@@ -14,10 +17,15 @@ import {
   timeLimit,
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
-import { Lab, deferred, down, settled } from '../support/lab.js';
-import { asyncIterableAdapter } from '../../lib/core/async-iterable.js';
+import { type Deferred, Lab, deferred, down, settled } from '../support/lab.js';
+import {
+  asyncAdapters,
+  asyncIterableAdapter,
+  asyncIteratorAdapter,
+} from '../../lib/core/async-iterable/async-iterable.js';
 import { Policy as PolicyBase } from '../../lib/core/policy.js';
 import type { Layer, PolicySnapshot, Run } from '../../lib/core/policy.js';
+import type { ResultAdapter } from '../../lib/core/result-kind.js';
 
 let lab: Lab;
 let breaker: CircuitBreaker;
@@ -53,6 +61,8 @@ describe('R43 the answer of a fallback', () => {
   it.each<[string, () => unknown, unknown[]]>([
     ['a stream as it is', () => numbers(3), [1, 2, 3]],
     ['an empty stream as it is', () => numbers(0), []],
+    ['a Node stream as it is', () => Readable.from([1, 2]), [1, 2]],
+    ['a web stream as it is', () => Readable.toWeb(Readable.from([1, 2])), [1, 2]],
     ['anything else as the only item', () => 'cached', ['cached']],
     ['a promise of it too', () => Promise.resolve('cached'), ['cached']],
     ['a list as the only item', () => [1, 2], [[1, 2]]],
@@ -245,6 +255,47 @@ describe('R43 an async iterator under a gate', () => {
     expect(strict.stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
   });
 
+  it.each<[string, () => AsyncGenerator<number, number>, IteratorResult<number, number>]>([
+    [
+      'what the generator returns instead',
+      async function* () {
+        try {
+          yield 1;
+        } finally {
+          return 7; // eslint-disable-line no-unsafe-finally
+        }
+      },
+      { done: true, value: 7 },
+    ],
+    [
+      'an item of its clean-up',
+      async function* () {
+        try {
+          yield 1;
+        } finally {
+          yield 2;
+        }
+        return 3;
+      },
+      { done: false, value: 2 },
+    ],
+    [
+      'its own value, where nothing is in the way of that',
+      async function* () {
+        yield 1;
+        return 2;
+      },
+      { done: true, value: 5 },
+    ],
+  ])('left early gives %s', async (_what, work, last) => {
+    const items = breaker.protect(work)();
+    await items.next();
+    expect(await items.return(5)).toEqual(last);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ successfulCalls: 1, inFlight: 0 });
+  });
+
   it('needs no more of its source than a next', async () => {
     const bare = (): AsyncIterable<number> => ({
       [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: 1 }) }),
@@ -254,23 +305,35 @@ describe('R43 an async iterator under a gate', () => {
     } as () => AsyncIterable<number>);
     expect(await itemsOf(guarded())).toEqual([]);
     const policy = retry({}, { runtime: lab.runtime });
-    const left = policy.wrap(bare)() as AsyncGenerator<number>;
-    for await (const n of left) {
+    for await (const n of policy.wrap(bare)()) {
       expect(n).toBe(1);
       break;
     }
-    const thrownInto = policy.wrap(bare)() as AsyncGenerator<number>;
+    const thrownInto = policy.wrap(bare)()[Symbol.asyncIterator]();
     await thrownInto.next();
-    await expect(thrownInto.throw(down)).rejects.toBe(down);
+    await expect(thrownInto.throw?.(down)).rejects.toBe(down);
   });
 
-  it('is not taken for one where it is a Node stream, or can be awaited', () => {
-    const { recognises } = asyncIterableAdapter;
-    expect(recognises(numbers(1))).toBe(true);
-    expect(recognises(Readable.from([1]))).toBe(false);
-    expect(recognises(Object.assign(numbers(1), { then: () => undefined }))).toBe(false);
-    expect(recognises(null)).toBe(false);
-    expect(recognises('text')).toBe(false);
+  it.each([
+    ['a Node stream', Readable.from([1])],
+    ['a web stream', new Response('body').body],
+  ])('is not made of %s, which can do more: it stays what it is', (_what, stream) => {
+    const guarded = breaker.protect(() => stream);
+    for (let call = 1; call <= 2; call++) expect(guarded()).toBe(stream);
+    expect(breaker.stats).toMatchObject({ totalCalls: 2, successfulCalls: 2 });
+  });
+
+  it.each<[string, unknown, ResultAdapter | undefined]>([
+    ['a generator', numbers(1), asyncIteratorAdapter],
+    ['what only makes iterators', { [Symbol.asyncIterator]: numbers }, asyncIterableAdapter],
+    ['what can be awaited', Object.assign(numbers(1), { then: () => undefined }), undefined],
+    ['what can be iterated at once', [1], undefined],
+    ['nothing', null, undefined],
+    ['a text', 'text', undefined],
+  ])('%s is taken for what it is', (_what, value, kind) => {
+    expect(asyncAdapters.filter((adapter) => adapter.recognises(value))).toEqual(
+      kind === undefined ? [] : [kind],
+    );
   });
 
   it('takes reads before their answers, in their order', async () => {
@@ -311,6 +374,25 @@ describe('R43 an async iterator under a gate', () => {
     expect(await items.next()).toEqual({ done: true, value: undefined });
     await settlePromises();
     expect(breaker.stats.inFlight).toBe(0);
+  });
+
+  const wrapped = new Error('wrapped');
+  it.each<[string, (error: unknown) => unknown, unknown, object]>([
+    ['let through is as if it had left', (error) => error, down, { successfulCalls: 1 }],
+    ['replaced by another is a failure', () => wrapped, wrapped, { failedCalls: 1 }],
+  ])('what the consumer throws in and is %s', async (_how, answer, outcome, calls) => {
+    const items = breaker.protect(async function* () {
+      try {
+        yield* numbers(3);
+      } catch (error) {
+        throw answer(error);
+      }
+    })();
+    await items.next();
+    await expect(items.throw(down)).rejects.toBe(outcome);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ totalCalls: 1, ...calls, inFlight: 0 });
   });
 
   it('can be used once for each call of the function', async () => {
@@ -370,6 +452,183 @@ describe('R43 an async iterator under a gate', () => {
   });
 });
 
+describe('R62 the slot of an iteration left early', () => {
+  let slots: BulkheadPolicy;
+  let cleanUp: Deferred;
+  let signal: AbortSignal | undefined;
+  beforeEach(() => {
+    slots = bulkhead({ maxConcurrent: 1 }, { runtime: lab.runtime });
+    cleanUp = deferred();
+  });
+  /** Ends with `cleanUp`; its first item comes with `ready`. */
+  async function* rows(ready?: Promise<unknown>): AsyncGenerator<number> {
+    signal = currentSignal();
+    await ready;
+    try {
+      yield* [1, 2];
+    } finally {
+      await cleanUp.promise;
+    }
+  }
+  const inUse = async (): Promise<number> => {
+    await settlePromises();
+    return slots.snapshot().inUse;
+  };
+  const underBreaker = (): AsyncGenerator<number> => pipeline(breaker, slots).wrap(rows)();
+
+  it.each<[string, (clean: Deferred) => void, unknown]>([
+    ['ended', ({ resolve }) => resolve(undefined), { value: { done: true, value: undefined } }],
+    ['failed', ({ reject }) => reject(down), { error: down }],
+  ])('is held until the clean-up of its source has %s', async (_how, end, outcome) => {
+    const items = underBreaker();
+    await items.next();
+    const left = settled(items.return(undefined));
+    expect(signal?.reason).toEqual(new AbortError('The iteration was ended early'));
+    expect(await inUse()).toBe(1);
+    expect(breaker.stats.inFlight).toBe(1);
+    end(cleanUp);
+    expect(await left).toEqual(outcome);
+    expect(await inUse()).toBe(0);
+    expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('is held as long where the first item comes after that', async () => {
+    const ready = deferred();
+    const items = pipeline(breaker, slots).wrap(rows)(ready.promise);
+    const read = settled(items.next());
+    await items.return(undefined);
+    expect(signal?.aborted).toBe(true);
+    ready.resolve(undefined);
+    expect(await inUse()).toBe(1);
+    cleanUp.resolve(undefined);
+    expect(await inUse()).toBe(0);
+    expect(await read).toHaveProperty('error.name', 'AbortError');
+    expect(breaker.stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it.each<[string, (limit: Policy) => Policy]>([
+    ['around', (limit) => pipeline(limit, slots)],
+    ['inside', (limit) => pipeline(slots, limit)],
+  ])('is held past a time limit %s, which releases the consumer', async (_where, join) => {
+    const limit = timeLimit(100, { runtime: lab.runtime });
+    const items = join(limit).wrap(rows)();
+    await items.next();
+    const left = settled(items.return(undefined));
+    await lab.clock.advance(100);
+    expect(await left).toEqual({ error: expect.any(TimeoutError) });
+    expect(await inUse()).toBe(1);
+    cleanUp.resolve(undefined);
+    expect(await inUse()).toBe(0);
+    expect(limit.snapshot()).toMatchObject({ calls: { timed_out: 1 }, late: { successes: 1 } });
+  });
+
+  it('was taken by a success, though the abort fails the read under way', async () => {
+    const items = pipeline(breaker, slots).wrap(async function* () {
+      yield 1;
+      const aborted = currentSignal();
+      await new Promise((_resolve, reject) => {
+        aborted?.addEventListener('abort', () => reject(down));
+      });
+    })();
+    await items.next();
+    const read = settled(items.next());
+    await settlePromises();
+    await items.return(undefined);
+    expect(await read).toEqual({ value: { done: true, value: undefined } });
+    expect(await inUse()).toBe(0);
+    expect(breaker.stats).toMatchObject({ successfulCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('is held by the first return: another one does not wait', async () => {
+    const items = underBreaker();
+    await items.next();
+    const left = items.return(undefined);
+    expect(await items.return('again')).toEqual({ done: true, value: 'again' });
+    expect(await inUse()).toBe(1);
+    cleanUp.resolve(undefined);
+    await left;
+    expect(await inUse()).toBe(0);
+  });
+
+  it('is held by the clean-up where the source takes no error of its consumer', async () => {
+    const guarded = slots.wrap(() => {
+      const source = rows();
+      const steps = { next: () => source.next(), return: () => source.return(undefined) };
+      return { [Symbol.asyncIterator]: (): AsyncIterator<number> => steps };
+    });
+    const items = guarded()[Symbol.asyncIterator]();
+    await items.next();
+    const thrown = settled(Promise.resolve(items.throw?.(down)));
+    expect(await inUse()).toBe(1);
+    cleanUp.reject(new Error('not told'));
+    expect(await thrown).toEqual({ error: down });
+    expect(await inUse()).toBe(0);
+  });
+});
+
+describe('R43 an async iterable that is no iterator', () => {
+  const opened = jest.fn();
+  /** Numbers up to `to`, as often as it is iterated. */
+  function range(to: number): AsyncIterable<number> {
+    opened();
+    return { [Symbol.asyncIterator]: () => numbers(to) };
+  }
+  beforeEach(() => opened.mockReset());
+
+  it('can be read as often as one likes: each iteration is one call', async () => {
+    const items = breaker.protect(range)(2);
+    for (let call = 1; call <= 3; call++) {
+      expect(await itemsOf(items)).toEqual([1, 2]);
+      await settlePromises();
+      expect(breaker.stats).toMatchObject({ successfulCalls: call, inFlight: 0 });
+      expect(opened).toHaveBeenCalledTimes(call);
+    }
+  });
+
+  it('can be read twice at once', async () => {
+    const items = breaker.protect(range)(2);
+    const [one, other] = [items[Symbol.asyncIterator](), items[Symbol.asyncIterator]()];
+    for (const value of [1, 2]) {
+      expect(await one.next()).toEqual({ done: false, value });
+      expect(await other.next()).toEqual({ done: false, value });
+    }
+  });
+
+  it('is known by the first call: later ones open nothing before an iteration', async () => {
+    const guarded = breaker.protect(range);
+    guarded(1);
+    expect(opened).toHaveBeenCalledTimes(1);
+    const items = guarded(3);
+    expect(opened).toHaveBeenCalledTimes(1);
+    for (let call = 2; call <= 3; call++) {
+      expect(await itemsOf(items)).toEqual([1, 2, 3]);
+      expect(opened).toHaveBeenCalledTimes(call);
+    }
+  });
+
+  it('is tried again by each iteration until it has an item', async () => {
+    let failures = 1;
+    const guarded = retry({}, { runtime: lab.runtime }).wrap((to: number) => {
+      const failAt = failures-- > 0 ? 1 : undefined;
+      return { [Symbol.asyncIterator]: () => numbers(to, failAt) };
+    });
+    const items = guarded(1);
+    expect(await lab.resultOf(itemsOf(items))).toEqual([1]);
+    failures = 2;
+    expect(await lab.resultOf(itemsOf(items))).toEqual([1]);
+    expect(failures).toBe(-1);
+  });
+
+  it('stays one under more than one wrapper', async () => {
+    const outer = retry({}, { runtime: lab.runtime });
+    const items = outer.wrap(breaker.protect(range))(2);
+    expect(await itemsOf(items)).toEqual([1, 2]);
+    expect(await itemsOf(items)).toEqual([1, 2]);
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ successfulCalls: 2, inFlight: 0 });
+  });
+});
+
 describe('R43 sources by hand', () => {
   const source = (steps: Partial<AsyncIterator<number>>): (() => AsyncIterable<number>) => {
     const iterator = {
@@ -379,8 +638,8 @@ describe('R43 sources by hand', () => {
     return () => ({ [Symbol.asyncIterator]: () => iterator });
   };
 
-  it.each<[string, Partial<AsyncIterator<number>>]>([
-    ['without return', {}],
+  it.each<[string, Partial<AsyncIterator<number>>, unknown]>([
+    ['without return', {}, { value: { done: true, value: 5 } }],
     [
       'with a return that throws',
       {
@@ -388,13 +647,23 @@ describe('R43 sources by hand', () => {
           throw down;
         },
       },
+      { error: down },
     ],
-    ['with a return that rejects', { return: () => Promise.reject(down) }],
-    ['with a return that gives no promise', { return: () => ({ done: true, value: 0 }) as never }],
-  ])('%s give the permit back all the same', async (_what, steps) => {
+    ['with a return that rejects', { return: () => Promise.reject(down) }, { error: down }],
+    [
+      'with a return that gives no promise',
+      { return: () => ({ done: true, value: 0 }) as never },
+      { value: { done: true, value: 0 } },
+    ],
+    [
+      'with a return that gives nothing',
+      { return: () => Promise.resolve(undefined as never) },
+      { value: { done: true, value: 5 } },
+    ],
+  ])('%s give the permit back all the same', async (_what, steps, outcome) => {
     const items = breaker.protect(source(steps))()[Symbol.asyncIterator]();
     await items.next();
-    await settled(Promise.resolve(items.return?.()));
+    expect(await settled(Promise.resolve(items.return?.(5)))).toEqual(outcome);
     await settlePromises();
     expect(breaker.stats).toMatchObject({ failedCalls: 0, successfulCalls: 1, inFlight: 0 });
   });

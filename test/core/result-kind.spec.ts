@@ -1,4 +1,7 @@
-import { asyncIterableAdapter } from '../../lib/core/async-iterable.js';
+import {
+  asyncAdapters,
+  asyncIteratorAdapter,
+} from '../../lib/core/async-iterable/async-iterable.js';
 import { type ResultAdapter, declaredKind } from '../../lib/core/result-kind.js';
 
 async function* items(): AsyncGenerator<number> {
@@ -13,9 +16,9 @@ describe('what is known of a result before the first call', () => {
     ['a function that is declared to give a number', plain, Number, 'plain'],
     ['a function that is declared to give an object', plain, Object, undefined],
     ['a function that declares nothing', plain, undefined, undefined],
-    ['an asynchronous generator', items, undefined, asyncIterableAdapter],
-    ['an asynchronous generator, whatever is declared', items, Promise, asyncIterableAdapter],
+    ['an asynchronous generator', items, undefined, asyncIteratorAdapter],
+    ['an asynchronous generator, whatever is declared', items, Promise, asyncIteratorAdapter],
   ])('%s', (_what, work, declared, kind) => {
-    expect(declaredKind(work, [asyncIterableAdapter], declared)).toBe(kind);
+    expect(declaredKind(work, asyncAdapters, declared)).toBe(kind);
   });
 });

@@ -1,0 +1,137 @@
+import { AbortError, CancelScope } from '../cancellation.js';
+import type { CompiledPipeline } from '../compile.js';
+import { type CallContext, beginCall, enclosingCall } from '../context.js';
+import type { CallTarget, Opening } from '../result-kind.js';
+import type { Read, Reading } from './reading.js';
+import type { Item } from './source.js';
+import { Tries } from './tries.js';
+
+/**
+ * What the consumer holds: runs the pipeline around the whole iteration. A retry may start it again
+ * until the first item has come (`Tries`); from then on the consumer reads the source (`Reading`).
+ */
+export class Iteration implements AsyncIterableIterator<unknown, unknown, unknown> {
+  readonly #enclosing = beginCall();
+  readonly #scope = new CancelScope(this.#enclosing.cancellation);
+  #started: Promise<Item> | undefined;
+  #reading: Reading | undefined;
+  /** The reads under way; the pipeline's end (a time limit, say) ends them. */
+  readonly #reads = new Set<Read>();
+  #over = false;
+  /** How the pipeline ended the iteration between two reads; the next read tells. */
+  #untold: { error: unknown } | undefined;
+
+  constructor(
+    private readonly pipeline: CompiledPipeline,
+    private readonly open: Opening,
+    private readonly target?: CallTarget,
+  ) {}
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(...args: [] | [unknown]): Promise<Item> {
+    if (this.#over && this.#started === undefined) return Promise.resolve(DONE);
+    if (this.#started === undefined) return (this.#started = this.#begin());
+    const next = (): Promise<Item> => this.#read((reading, read) => reading.next(read, ...args));
+    return this.#started.then(next, next);
+  }
+
+  return(value?: unknown): Promise<Item> {
+    const reading = this.#current;
+    this.#giveUp();
+    if (reading === undefined) return Promise.resolve({ done: true, value });
+    return this.#pending((read) => reading.close(read, value));
+  }
+
+  async throw(error?: unknown): Promise<Item> {
+    if (this.#current?.catches === true) {
+      return this.#read((reading, read) => reading.throw(read, error));
+    }
+    await this.return().catch(() => undefined);
+    throw error;
+  }
+
+  /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */
+  #begin(): Promise<Item> {
+    return this.#pending((read) => {
+      const tries = new Tries((reading, first) => {
+        this.#reading = reading;
+        read.resolve(first);
+      });
+      const call = this.#enclosing.within(this.#scope).following(tries.progress);
+      const work = (): Promise<unknown> => tries.begin(enclosingCall() as CallContext, this.open);
+      const running = new Promise((resolve) => {
+        resolve(this.pipeline.run(work, this.target?.self, this.target?.args, call));
+      });
+      running.then(
+        (value) => {
+          tries.end();
+          this.#end((each) => each.resolve({ done: true, value }));
+        },
+        (error: unknown) => {
+          tries.end();
+          if (this.#reads.size === 0 && this.#current !== undefined) this.#untold = { error };
+          this.#end((each) => each.reject(error));
+        },
+      );
+    });
+  }
+
+  #read(step: (reading: Reading, read: Read) => void): Promise<Item> {
+    if (this.#untold !== undefined) {
+      const { error } = this.#untold;
+      this.#untold = undefined;
+      return Promise.reject(error);
+    }
+    const reading = this.#current;
+    if (reading === undefined) return Promise.resolve(DONE);
+    return this.#pending((read) => step(reading, read));
+  }
+
+  /** The reading while the consumer has neither left nor seen the end. */
+  get #current(): Reading | undefined {
+    return this.#over || this.#reading?.open !== true ? undefined : this.#reading;
+  }
+
+  /** A read that the end of the call can settle too. */
+  #pending(start: (read: Read) => void): Promise<Item> {
+    return new Promise((resolve, reject) => {
+      const read: Read = {
+        resolve: (item) => {
+          this.#reads.delete(read);
+          resolve(item);
+        },
+        reject: (error) => {
+          this.#reads.delete(read);
+          reject(error);
+        },
+      };
+      this.#reads.add(read);
+      start(read);
+    });
+  }
+
+  /** The call is over: what still reads is settled, and a source left in the middle is closed. */
+  #end(settle: (read: Read) => void): void {
+    const abandoned = this.#current;
+    this.#over = true;
+    this.#scope.close();
+    for (const read of [...this.#reads]) settle(read);
+    abandoned?.abandon();
+  }
+
+  /** The consumer stops early: a success where an item has come, else nothing for or against. */
+  #giveUp(): void {
+    const reading = this.#current;
+    this.#over = true;
+    if (reading !== undefined) {
+      reading.leave();
+      for (const read of [...this.#reads]) read.resolve(DONE);
+    }
+    this.#scope.abort(new AbortError('The iteration was ended early'));
+  }
+}
+
+const DONE: Item = { done: true, value: undefined };

@@ -1,0 +1,28 @@
+import { isThenable } from '../compile.js';
+
+export type Source = AsyncIterator<unknown, unknown, unknown>;
+export type Item = IteratorResult<unknown>;
+
+export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.asyncIterator in value &&
+    !isThenable(value) // a query that can be awaited as well as iterated is awaited
+  );
+}
+
+/** A fallback's answer: a stream as it is, anything else as the only item. */
+export function itemsOf(answer: unknown): AsyncIterable<unknown> {
+  return isAsyncIterable(answer) ? answer : onlyItem(answer);
+}
+
+function onlyItem(item: unknown): AsyncIterable<unknown> {
+  const items = [item].values();
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(items.next()) }) };
+}
+
+/** Ends a source that nobody reads any more, and waits for it; how it takes that is nobody's business. */
+export function closed(source: Source): Promise<unknown> {
+  return new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
+}

@@ -174,6 +174,7 @@ describe('R43 an async iterator under a gate', () => {
     expect(await items.next()).toEqual({ done: true, value: undefined });
     await settlePromises();
     expect(breaker.stats).toMatchObject({ totalCalls: 1, failedCalls: 1, inFlight: 0 });
+    expect(await items.next()).toEqual({ done: true, value: undefined });
   });
 
   it('is refused by the first item when the circuit is open', async () => {
@@ -797,9 +798,23 @@ describe('R43 an iteration that a layer ends', () => {
     await settlePromises();
     layer.break(down);
     expect(await read).toEqual({ error: down });
+    expect(await items.next()).toEqual({ done: true, value: undefined });
     pause.resolve(undefined);
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
+  });
+
+  it('around the call in which it is read ends it with that call', async () => {
+    let read: Promise<unknown> | undefined;
+    const outer = timeLimit(100, { runtime: lab.runtime }).execute(async () => {
+      const items = breaker.protect(slow)(new Promise(() => undefined));
+      await items.next();
+      await (read = settled(items.next()));
+    });
+    const error = await lab.errorOf(outer);
+    expect(error).toBeInstanceOf(TimeoutError);
+    expect(await read).toEqual({ error });
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
   });
 
   it('before the first item closes the source that comes too late', async () => {

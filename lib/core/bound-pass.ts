@@ -9,6 +9,7 @@ export abstract class BoundPass implements Pass {
   abstract succeed(value: unknown): void;
   abstract fail(error: unknown): void;
   abstract release(): void;
+  abstract uncount(): void;
 
   get settlers(): Settlers {
     return (this.#settlers ??= settlersOf(this));

@@ -12,6 +12,7 @@ import type {
   Stage,
   Watcher,
 } from './policy.js';
+import { isStreamShown } from './result-kind.js';
 
 /** A pipeline linked once, in two forms that differ in how a leading gate turns a call away. */
 export interface CompiledPipeline {
@@ -176,7 +177,8 @@ function settleLater(pass: Pass, call: CallContext, unstored: boolean, result: u
   }
   const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
   const promise = Promise.resolve(result);
-  if (call.cancellation === undefined) return promise.then(onSuccess, onFailure);
+  const plain = call.cancellation === undefined && call.progress === undefined;
+  if (plain) return promise.then(onSuccess, onFailure);
   return promise.then(onSuccess, (error: unknown) => {
     settleFailure(pass, call, error);
     throw error;
@@ -185,7 +187,9 @@ function settleLater(pass: Pass, call: CallContext, unstored: boolean, result: u
 
 /** A caller's abort tells nothing about the dependency, whatever the reason it gave. */
 function settleFailure(pass: Pass, call: CallContext, error: unknown): void {
-  if (call.abortedWith(error)) pass.release();
+  const nothingToLearn = isStreamShown(error);
+  if (nothingToLearn) pass.uncount();
+  if (nothingToLearn || call.abortedWith(error)) pass.release();
   else pass.fail(call.timedOutWith(error) ?? error);
 }
 

@@ -47,4 +47,8 @@ class FusedPass extends BoundPass {
   release(): void {
     for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).release();
   }
+
+  uncount(): void {
+    for (const pass of this.passes) pass.uncount();
+  }
 }

@@ -4,6 +4,7 @@ import type { CallContext, Deadline } from './context.js';
 import { PassedAnswer } from './deliver.js';
 import { TimeoutError, withoutStack } from './errors.js';
 import type { Receiver } from './policy.js';
+import { isStreamShown } from './result-kind.js';
 import type { Clock } from './runtime.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 import type { TimeLimitPolicy } from './time-limit.js';
@@ -98,6 +99,7 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
       this.#endLate();
     } else {
       this.#settleInTime();
+      if (isStreamShown(error)) this.running.policy.calls.in_time--;
       receiver.fail(error);
     }
   }
@@ -147,6 +149,11 @@ export class WatchedCall extends PassedAnswer implements TimedCall {
     super(receiver);
     this.at = running.nextAt;
     running.add(this);
+  }
+
+  override fail(error: unknown): void {
+    if (isStreamShown(error)) this.running.policy.calls.in_time--;
+    super.fail(error);
   }
 
   protected answered(): void {

@@ -68,6 +68,8 @@ export interface Pass {
   fail(error: unknown): void;
   /** The call told nothing: it was given up. */
   release(): void;
+  /** Before `release`: it was no call, but a first look at what a function returns (`StreamShown`). */
+  uncount(): void;
 }
 
 /** Decides before a call and learns after it; never changes how often the work runs. */

@@ -1,6 +1,7 @@
 import { isThenable } from './compile.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import type { Run } from './policy.js';
+import { isStreamShown } from './result-kind.js';
 import type { Clock } from './runtime.js';
 import { type Field, oneOf } from './validation.js';
 
@@ -59,7 +60,7 @@ export class Timings {
       try {
         result = next(work, self, args, call);
       } catch (error) {
-        this.#record(startedAt);
+        if (!isStreamShown(error)) this.#record(startedAt);
         throw error;
       }
       if (isThenable(result)) return this.#recordLater(startedAt, Promise.resolve(result));
@@ -83,7 +84,7 @@ export class Timings {
         return value;
       },
       (error: unknown) => {
-        this.#record(startedAt);
+        if (!isStreamShown(error)) this.#record(startedAt);
         throw error;
       },
     );

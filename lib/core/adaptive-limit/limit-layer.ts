@@ -2,6 +2,7 @@ import { HeldSlot } from '../bulkhead/slot-layer.js';
 import type { CallContext } from '../context.js';
 import { failLater } from '../deliver.js';
 import type { Deliver, Layer, Receiver } from '../policy.js';
+import { isStreamShown } from '../result-kind.js';
 import type { AdaptiveLimiter, AdmittedCall } from './limiter.js';
 
 /**
@@ -42,7 +43,7 @@ class ToldAnswer implements Receiver {
 
   fail(error: unknown): void {
     const { call } = this;
-    if (!call.abortedWith(error)) {
+    if (!call.abortedWith(error) && !isStreamShown(error)) {
       this.limiter.failed(this.admitted, call.timedOutWith(error) ?? error);
     }
     this.receiver.fail(error);

@@ -193,4 +193,8 @@ export class AdmittedCall extends BoundPass {
   release(): void {
     this.limiter.inUse--;
   }
+
+  uncount(): void {
+    this.limiter.calls.accepted--;
+  }
 }

@@ -1,7 +1,8 @@
 import { type Lingering, beginsUnstored } from '../context.js';
 import { PassedAnswer, deliverTo, promising } from '../deliver.js';
-import type { Deliver, Layer, Receiver, Run } from '../policy.js';
+import type { Deliver, Layer, Pass, Receiver, Run } from '../policy.js';
 import { promised } from '../promised.js';
+import { isStreamShown } from '../result-kind.js';
 import type { SharedPass } from './shared-pass.js';
 import type { Slots } from './slots.js';
 
@@ -63,11 +64,16 @@ export class HeldSlot extends PassedAnswer implements Lingering {
   #open = 1;
 
   constructor(
-    private readonly slots: { release(): void },
+    private readonly slots: Pick<Pass, 'release' | 'uncount'>,
     private readonly outer: Lingering | undefined,
     receiver: Receiver,
   ) {
     super(receiver);
+  }
+
+  override fail(error: unknown): void {
+    if (isStreamShown(error)) this.slots.uncount();
+    super.fail(error);
   }
 
   begins(): void {

@@ -25,6 +25,10 @@ export class SparedCalls extends SharedPass {
   release(): void {
     this.running--;
   }
+
+  uncount(): void {
+    this.total--;
+  }
 }
 
 /** The slots of a bulkhead and the calls that wait for one. As a gate it admits without waiting. */
@@ -110,6 +114,10 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   release(): void {
     this.inUse--;
     this.#startWaiting(this.#room);
+  }
+
+  uncount(): void {
+    this.calls.accepted--;
   }
 
   #startWaiting(room: number): void {

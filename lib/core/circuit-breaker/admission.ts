@@ -37,6 +37,11 @@ export abstract class Admission extends BoundPass {
     this.ignored();
   }
 
+  uncount(): void {
+    this.machine.admitted--;
+    this.machine.ignored--; // which the release brings back
+  }
+
   protected abstract succeeded(): void;
   protected abstract failed(error: unknown): void;
   protected ignored(): void {

@@ -21,4 +21,8 @@ export class MemberPass extends BoundPass {
   release(): void {
     this.pass.release();
   }
+
+  uncount(): void {
+    this.pass.uncount();
+  }
 }

@@ -85,6 +85,10 @@ export class Throttle extends BoundPass implements Gate {
     this.calls.ignored++;
   }
 
+  uncount(): void {
+    this.calls.ignored--; // which the release brings back
+  }
+
   #rejects(error: unknown): boolean {
     try {
       return this.#isRejected(error);

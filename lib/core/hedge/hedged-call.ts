@@ -1,6 +1,7 @@
 import { AbortError, CancelScope, isAbortError } from '../cancellation.js';
 import type { CallContext, Work } from '../context.js';
 import type { Deliver, Receiver } from '../policy.js';
+import { isStreamShown } from '../result-kind.js';
 import type { Timer } from '../runtime.js';
 import type { HedgePolicy } from './hedge.js';
 
@@ -86,8 +87,14 @@ export class HedgedCall {
       this.#start();
     } else {
       this.#answer('none');
+      if (isStreamShown(error)) this.#uncount();
       this.#leave().fail(error);
     }
+  }
+
+  #uncount(): void {
+    this.policy.attempts--;
+    this.policy.calls.none--;
   }
 
   #leave(): Receiver {

@@ -16,9 +16,9 @@ export type RateLimitOutcome = 'permitted' | 'waited' | 'rejected';
 /** What a limiter is made from. */
 export type LimiterOptions = ResolvedRateLimitOptions & { readonly burst: number };
 
-/** Nothing is learnt from how a call ends, but that it never was one. */
+/** Nothing is learnt from how a call ends. */
 class Permitted extends BoundPass {
-  constructor(private readonly neverWas: () => void) {
+  constructor(readonly uncount: () => void) {
     super();
   }
 
@@ -26,8 +26,8 @@ class Permitted extends BoundPass {
     // Its token is spent.
   }
 
-  fail(error: unknown): void {
-    if (isStreamShown(error)) this.neverWas();
+  fail(): void {
+    // Nor is it given back.
   }
 
   release(): void {
@@ -116,7 +116,10 @@ export class Limiter implements Gate, WaitRules {
   };
 
   /** For a call that may turn out to be a first look at a stream. */
-  readonly #failed = this.#permitted.settlers.onFailure;
+  readonly #failed = (error: unknown): never => {
+    if (isStreamShown(error)) this.#takeBack();
+    throw error;
+  };
 
   /** A token for a call that none waits before. */
   #takeInTurn(): boolean {

@@ -3,6 +3,7 @@ import { isThenable } from '../compile.js';
 import type { CallContext, Work } from '../context.js';
 import { RetryExhaustedError, type RetryExhaustedReason } from '../errors.js';
 import type { Run } from '../policy.js';
+import { isStreamShown } from '../result-kind.js';
 import { tell } from '../runtime.js';
 import { wait } from '../wait.js';
 import { delayAfter } from './backoff.js';
@@ -85,6 +86,10 @@ export class RetryRun {
     const { decision } = this.rules;
     const { call } = this.target;
     const { error } = failed;
+    if (isStreamShown(error)) {
+      this.policy.attempts--;
+      throw error;
+    }
     const givenUp = call.abortedWith(error) || isAbortError(error);
     if (
       call.progress?.committed !== true &&

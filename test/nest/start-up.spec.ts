@@ -209,6 +209,17 @@ describe('R31: a name nobody configured fails at start-up', () => {
     ]);
   });
 
+  it.each(['retry', 'hedge'])('as the budget of defaults.%s, once', async (part) => {
+    const issues = await issuesWith({
+      retries: { api: {}, reads: {} },
+      budgets: { shared: {} },
+      defaults: { [part]: { budget: 'shard' } },
+    });
+    expect(issues).toEqual([
+      `options.defaults.${part}: retry budget "shard" is not configured (known: shared); did you mean "shared"?`,
+    ]);
+  });
+
   it('says so when there is no name at all', async () => {
     const issues = await startUpIssues({
       imports: [ResilienceModule.forRoot()],

@@ -51,9 +51,15 @@ export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';
 
-export function defaultsUsed(group: string, name: string, place: string): string {
+/** @param instead what stands in its place */
+export function standsIn(
+  instead: 'default options are used' | 'calls pass unprotected',
+  group: string,
+  name: string,
+  place: string,
+): string {
   return (
-    `${place}: ${titleOf(group)} "${name}" is not configured; default options are used, since the instance ` +
+    `${place}: ${titleOf(group)} "${name}" is not configured; ${instead}, since the instance ` +
     'was not made by an application with ResilienceModule'
   );
 }

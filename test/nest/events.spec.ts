@@ -172,6 +172,28 @@ describe('ResilienceEvents: one stream of what the policies do', () => {
   });
 });
 
+describe('R33: after shutdown', () => {
+  it('subscribers hear nothing, and are told of the end', async () => {
+    const { app } = await start([], { circuitBreakers: { a: {} } });
+    const [breakers, events] = [app.get(CircuitBreakerRegistry), app.get(ResilienceEvents)];
+    const seen: string[] = [];
+    const observer = {
+      next: ({ type }: ResilienceEvent) => seen.push(type),
+      complete: () => seen.push('end'),
+    };
+    events.subscribe(observer);
+    events.subscribe(observer).unsubscribe();
+    events.of('breaker.closed').subscribe(observer);
+    breakers.get('a').isolate();
+    await app.close();
+    breakers.get('a').reset();
+    expect(seen).toEqual(['breaker.isolated', 'end', 'end']);
+    events.subscribe(observer);
+    breakers.get('a').isolate();
+    expect(seen.slice(3)).toEqual(['end']);
+  });
+});
+
 describe('@OnResilienceEvent', () => {
   const heard: string[] = [];
   beforeEach(() => (heard.length = 0));

@@ -415,7 +415,7 @@ const invalid: [string, unknown, string][] = [
   [
     'an incomplete clock',
     { runtime: { clock: { now: () => 0, wallTime: () => 0 } } },
-    'options.runtime.clock must have the methods now, wallTime, setTimeout, clearTimeout; missing: setTimeout, clearTimeout, got {}',
+    'options.runtime.clock must have the methods now, wallTime, setTimeout, clearTimeout, sleepSync; missing: setTimeout, clearTimeout, sleepSync, got {}',
   ],
   ['random', { runtime: { random: 0.5 } }, 'options.runtime.random must be a function, got 0.5'],
   [

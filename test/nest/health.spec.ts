@@ -116,6 +116,20 @@ describe('R51: the health of breakers', () => {
     );
   });
 
+  it.each<[unknown, string]>([
+    [{ breaker: ['payments'] }, '.breaker is not a known option; did you mean "breakers"?'],
+    [{ breakers: 'payments' }, '.breakers must be a list of names, got "payments"'],
+    [
+      { failOn: 'nevr' },
+      '.failOn must be one of "open", "never" – did you mean "never"?, got "nevr"',
+    ],
+  ])('options like %j are refused', async (options, message) => {
+    const { health } = await indicator();
+    expect(() => health.check('all', options as HealthCheckOptions)).toThrow(
+      `ResilienceHealthIndicator.check()${message}`,
+    );
+  });
+
   it('looking changes nothing', async () => {
     const { health, breakers } = await indicator();
     await play(breakers.get('payments'), 'ffw', lab);

@@ -18,9 +18,9 @@ import { policyDecorator } from './policy-decorator.js';
  */
 export function CircuitProtected(
   breaker?: string | CircuitBreakerOptions | CircuitBreaker,
-  { key }: CircuitProtectedOptions = {},
+  options?: CircuitProtectedOptions,
 ): AnyMethodDecorator {
-  return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker, key });
+  return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker, options });
 }
 
 /** What `@CircuitProtected` takes beside the breaker itself. */

@@ -1,4 +1,4 @@
-import { show, suggest } from '../core/validation.js';
+import { suggest } from '../core/validation.js';
 
 const GROUP_TITLES: Readonly<Record<string, string>> = {
   circuitBreakers: 'circuit breaker',
@@ -37,10 +37,6 @@ export function missingMethod(place: string, method: string): string {
 
 export function fallbackToItself(place: string): string {
   return `${place}: @Fallback() names the method that it stands on; name another that answers for it`;
-}
-
-export function notAKey(place: string, key: unknown): string {
-  return `${place}: key must be a function, got ${show(key)}`;
 }
 
 export function keyOfOneBreaker(place: string): string {

@@ -15,6 +15,7 @@ import {
   TimeLimit,
 } from 'nestjs-bulwark';
 import { FakeClock } from 'nestjs-bulwark/testing';
+import { Span } from './support/span.js';
 
 const errors: string[] = [];
 const logger = {
@@ -239,6 +240,27 @@ describe('@OnResilienceEvent', () => {
     app.get(CircuitBreakerRegistry).get('payments').disable();
     await Promise.resolve();
     expect(errors).toEqual([expect.stringContaining('Pager.disabled')]);
+    await app.close();
+  });
+
+  it('hears through somebody else’s decorators, and once', async () => {
+    const log = (): void => void heard.push('closed');
+    @Injectable()
+    class Spanned {
+      @Span()
+      @OnResilienceEvent('breaker.closed')
+      closed(): void {
+        log();
+      }
+      @OnResilienceEvent('breaker.closed')
+      @CircuitProtected()
+      protected(): void {
+        log();
+      }
+    }
+    const { app } = await start([Spanned], { circuitBreakers: { payments: {} } });
+    app.get(CircuitBreakerRegistry).get('payments').isolate().release();
+    expect(heard).toEqual(['closed', 'closed']);
     await app.close();
   });
 

@@ -9,6 +9,7 @@ import { type EventFilter, subscribe } from './subscriptions.js';
  * @example
  * @OnResilienceEvent('breaker.opened', { breaker: 'payments' })
  * page(event: ResilienceEvent<'breaker.opened'>): void { ... }
+ * @throws ResilienceConfigError (at start-up) for an unknown type, filter or circuit breaker
  */
 export function OnResilienceEvent<T extends ResilienceEventType>(
   types: T | readonly T[] | '*',

@@ -101,6 +101,16 @@ export class AdaptiveLimiter implements Gate {
     this.#turn(this.runtime.clock.now());
   }
 
+  /** A call was given up, which tells nothing. */
+  abandoned(): void {
+    this.calls.ignored++;
+  }
+
+  /** Gives one slot back. */
+  release(): void {
+    this.inUse--;
+  }
+
   #isDrop(error: unknown): boolean {
     try {
       return this.#tellsOfOverload(error);
@@ -180,17 +190,17 @@ export class AdmittedCall extends BoundPass {
   }
 
   succeed(): void {
-    this.release();
+    this.limiter.release();
     this.limiter.answered(this);
   }
 
   fail(error: unknown): void {
-    this.release();
+    this.limiter.release();
     this.limiter.failed(this, error);
   }
 
-  /** Gives the slot back and tells nothing. */
   release(): void {
-    this.limiter.inUse--;
+    this.limiter.release();
+    this.limiter.abandoned();
   }
 }

@@ -66,13 +66,12 @@ export class NamedPolicies {
 
   /** A retry without promises, under the options of the retry of that name. */
   synchronous(retry: string, place: string): Policy {
-    const { name, options, runtime } = expectKind(
-      RetryPolicy,
-      this.policy('retries', retry, place),
-    );
+    const { name, options } = expectKind(RetryPolicy, this.policy('retries', retry, place));
     const key = `sync/${name}`;
     const made = this.store.get(key);
-    return made ?? this.store.keep(key, new SyncRetryPolicy(options as object, { name, runtime }));
+    if (made !== undefined) return made;
+    const setting = { name, ...this.maker.setting };
+    return this.store.keep(key, new SyncRetryPolicy(options as object, setting));
   }
 
   budget(name: string, place: string): RetryBudget {

@@ -77,6 +77,26 @@ describe('R76: the start-up report', () => {
     expect(methods[0]).toMatchObject({ worstCaseCalls: 4, worstCaseDuration: 4000 + 110 });
   });
 
+  it('bounds a fallback by a limit around it, not by one inside', async () => {
+    @Injectable()
+    class Rates {
+      @Fallback(() => 'cached')
+      @TimeLimit('1s')
+      async rate(): Promise<string> {
+        return 'current';
+      }
+      @TimeLimit('2s')
+      @Fallback(() => 'cached')
+      @TimeLimit('1s')
+      async limited(): Promise<string> {
+        return 'current';
+      }
+    }
+    const { methods, warnings } = await inspect(Rates);
+    expect(methods.map(({ worstCaseDuration }) => worstCaseDuration)).toEqual([undefined, 2000]);
+    expect(warnings).toEqual([]);
+  });
+
   it('has a method once, with all of ours, where somebody else’s decorators stand on it', async () => {
     @Injectable()
     class Orders {

@@ -57,16 +57,17 @@ export class ResilienceHealthIndicator {
   ): Record<K, ResilienceHealth> {
     const path = 'ResilienceHealthIndicator.check()';
     const { breakers, failOn } = requireOptions(schema, options, path);
-    const selected = breakers?.map((name) => this.registry.get(name)) ?? [...this.registry];
+    const named = breakers?.map((name) => this.registry.get(name));
+    const selected = [...new Set(named ?? this.registry)];
     const down = failOn !== 'never' && selected.some(refusesCalls);
     const families = breakers === undefined ? this.registry.families : [];
     const degraded = selected.some(isRecovering) || families.some(hasTripped);
     const health: ResilienceHealth = {
       status: down ? 'down' : 'up',
       ...(degraded && { degraded }),
-      breakers: Object.fromEntries(selected.map((breaker) => [breaker.name, healthOf(breaker)])),
+      breakers: rowsOf(selected, healthOf),
       ...(families.length > 0 && {
-        keyed: Object.fromEntries(families.map((family) => [family.name, family.summary()])),
+        keyed: rowsOf(families, (family) => family.summary()),
       }),
     };
     return { [key]: health } as Record<K, ResilienceHealth>;
@@ -92,6 +93,20 @@ function isRecovering(breaker: CircuitBreaker): boolean {
   return (
     state === CircuitState.HALF_OPEN || (state === CircuitState.OPEN && !refusesCalls(breaker))
   );
+}
+
+/** By name; those made by hand may have that of another, and `payments (2)` is the second of them. */
+function rowsOf<P extends { readonly name: string }, R>(
+  policies: readonly P[],
+  rowOf: (policy: P) => R,
+): Record<string, R> {
+  const rows = new Map<string, R>();
+  for (const policy of policies) {
+    let { name } = policy;
+    for (let count = 2; rows.has(name); count++) name = `${policy.name} (${String(count)})`;
+    rows.set(name, rowOf(policy));
+  }
+  return Object.fromEntries(rows);
 }
 
 function healthOf({ state, remainingTimeout, stats }: CircuitBreaker): BreakerHealth {

@@ -12,7 +12,7 @@ export { Retry } from './decorators/retry.js';
 export { RetrySync } from './decorators/retry-sync.js';
 export { TimeLimit } from './decorators/time-limit.js';
 export { OnResilienceEvent } from './nest/events/on-resilience-event.js';
-export type { EventFilter } from './nest/events/on-resilience-event.js';
+export type { EventFilter } from './nest/events/subscriptions.js';
 export { ResilienceEvents } from './nest/events/resilience-events.js';
 export { CircuitBreakerRegistry } from './nest/circuit-breaker-registry.js';
 export { ResilienceConfigurator } from './nest/configurator.js';

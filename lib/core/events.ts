@@ -1,6 +1,6 @@
 import type { OpeningReport } from './circuit-breaker/opening-report.js';
 import type { CircuitState, RetryExhaustedReason } from './errors.js';
-import type { Logger } from './runtime.js';
+import { type Logger, tell } from './runtime.js';
 
 interface StateChanged {
   readonly from: CircuitState;
@@ -65,7 +65,7 @@ interface EventHead<T extends ResilienceEventType> {
 export type ResilienceEvent<T extends ResilienceEventType = ResilienceEventType> = {
   [K in T]: EventHead<K> & ResilienceEventDetails[K];
 }[T];
-/** Told of an event, at once. What it throws is logged, and changes nothing. */
+/** Told of an event, at once. What it throws, or rejects with, is logged, and changes nothing. */
 export type ResilienceEventListener = (event: ResilienceEvent) => void;
 
 /** Who an event is about. A keyed breaker speaks under its family's id, with its own name. */
@@ -125,11 +125,11 @@ export class EventHub {
   }
 
   #tell(listener: ResilienceEventListener, event: ResilienceEvent): void {
-    try {
-      listener(event);
-    } catch (thrown) {
-      this.logger.error(`A listener to "${event.type}" threw; nothing else is affected`, thrown);
-    }
+    tell(
+      () => listener(event),
+      (thrown) =>
+        this.logger.error(`A listener to "${event.type}" threw; nothing else is affected`, thrown),
+    );
   }
 
   #set(listeners: readonly ResilienceEventListener[]): void {

@@ -216,9 +216,9 @@ function executeWith(pipeline: CompiledPipeline, work: Work): Promise<unknown> {
 function executeUnder(
   pipeline: CompiledPipeline,
   work: Work,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal | null | undefined,
 ): Promise<unknown> {
-  if (signal === undefined) return executeWith(pipeline, work);
+  if (signal === undefined || signal === null) return executeWith(pipeline, work);
   const call = beginCall(signal);
   return releaseOnAbort(signal, call, () => pipeline.run(work, undefined, undefined, call));
 }

@@ -175,11 +175,15 @@ export function callback<F extends (...args: never[]) => unknown>(): Rule<F> {
 }
 
 /** A function that answers at once: the promise of an async one would be no answer. */
-export function predicate<F extends (...args: never[]) => boolean>(): Rule<F> {
+export function returning<F extends (...args: never[]) => unknown>(what: string): Rule<F> {
   return (value) =>
     typeof value === 'function' && !isAsyncFunction(value)
       ? pass(value as F)
-      : { problem: 'must be a function that returns true or false (not async)' };
+      : { problem: `must be a function that returns ${what} (not async)` };
+}
+
+export function predicate<F extends (...args: never[]) => boolean>(): Rule<F> {
+  return returning('true or false');
 }
 
 export function oneOf<const T extends string>(

@@ -6,7 +6,7 @@ import { policyDecorator } from './policy-decorator.js';
 
 /**
  * Runs the method under a circuit breaker. The method keeps its kind of result: a promise, a plain value,
- * an Observable or an async iterable. On a class: every public method of its own.
+ * an Observable or an async iterable. On a class: every method of its own.
  *
  * @param breaker the name of a breaker of the module (shared by all who name it), options or nothing for
  * one of its own, named `Class.method`, or a breaker made by hand
@@ -18,9 +18,9 @@ import { policyDecorator } from './policy-decorator.js';
  */
 export function CircuitProtected(
   breaker?: string | CircuitBreakerOptions | CircuitBreaker,
-  { key }: CircuitProtectedOptions = {},
+  options?: CircuitProtectedOptions,
 ): AnyMethodDecorator {
-  return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker, key });
+  return policyDecorator('CircuitProtected', { part: 'circuitBreaker', given: breaker, options });
 }
 
 /** What `@CircuitProtected` takes beside the breaker itself. */

@@ -6,7 +6,7 @@ import type { Observable } from 'rxjs';
 /** What can be awaited, subscribed to or iterated: work that may be run again later. */
 export type AsyncResult = PromiseLike<unknown> | Observable<unknown> | AsyncIterable<unknown>;
 
-/** On any method, or on a class for all its own public methods. */
+/** On any method, or on a class for all its own methods. */
 export type AnyMethodDecorator = MethodDecorator & ClassDecorator;
 
 /** What the compiler shows in place of a synchronous method's descriptor. */

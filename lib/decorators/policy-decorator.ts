@@ -4,19 +4,22 @@ import { fallbackToItself } from '../nest/messages.js';
 import type { PolicySpec } from '../nest/policy-spec.js';
 import { protectMethod } from '../nest/protect-method.js';
 
-/** What Nest calls itself, once: not calls that a policy should stand around. */
-const LIFECYCLE_HOOKS = new Set<string | symbol>([
+/** What Nest calls itself, once, and what the language calls: not calls that a policy should stand around. */
+const NOT_COVERED = new Set<unknown>([
+  'constructor',
   'onModuleInit',
   'onApplicationBootstrap',
   'onModuleDestroy',
   'beforeApplicationShutdown',
   'onApplicationShutdown',
-  'configure',
+  ...Object.values(Object.getOwnPropertyDescriptors(Symbol))
+    .map(({ value }): unknown => value)
+    .filter((value) => typeof value === 'symbol'),
 ]);
 
 type Decorated = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => void;
 
-/** The one decorator behind all: on a method, or on a class for all its own public methods. */
+/** The one decorator behind all: on a method, or on a class for all its own methods. */
 export function policyDecorator(decorator: string, spec: PolicySpec): Decorated {
   return (target, key, descriptor) => {
     if (key === undefined) {
@@ -38,23 +41,21 @@ export function policyDecorator(decorator: string, spec: PolicySpec): Decorated 
 
 function decorateClass(decorator: string, spec: PolicySpec, type: { prototype: object }): void {
   const target = type.prototype;
-  const own = Object.entries(Object.getOwnPropertyDescriptors(target));
-  const methods = own.filter(
-    ([key, { value }]) =>
-      typeof value === 'function' &&
-      key !== 'constructor' &&
+  const methods = Reflect.ownKeys(target).filter(
+    (key) =>
+      typeof Object.getOwnPropertyDescriptor(target, key)?.value === 'function' &&
       key !== answeringMethod(spec) &&
-      !LIFECYCLE_HOOKS.has(key),
+      !NOT_COVERED.has(key),
   );
   if (methods.length === 0) {
     throw new ResilienceConfigError([
       `@${decorator}() on class ${placeOf(target)}: it has no method of its own to protect`,
     ]);
   }
-  for (const [key, descriptor] of methods) {
+  for (const key of methods) {
     const site = { target, key, place: placeOf(target, key) };
-    const value = protectMethod(site, descriptor.value as Work, spec);
-    Object.defineProperty(target, key, { ...descriptor, value });
+    const method = (target as Record<string | symbol, Work>)[key] as Work;
+    Object.defineProperty(target, key, { value: protectMethod(site, method, spec) });
   }
 }
 

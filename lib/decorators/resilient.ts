@@ -4,7 +4,7 @@ import type { AsyncMethodDecorator, NoPolicyOfSynchronousMethods } from './decor
 import { policyDecorator } from './policy-decorator.js';
 
 /**
- * Runs the method under a whole policy. On a class: every public method of its own.
+ * Runs the method under a whole policy. On a class: every method of its own.
  *
  * @param policy the name of a policy of the module, its parts (in the fixed order, or as a list of
  * single-key objects, outermost first), or a policy made by hand

@@ -6,7 +6,7 @@ import { policyDecorator } from './policy-decorator.js';
 
 /**
  * Runs the method again when it fails. Above `@CircuitProtected` each try passes the breaker, and an open
- * circuit ends the retries at once. On a class: every public method of its own.
+ * circuit ends the retries at once. On a class: every method of its own.
  *
  * @param retry options, a RetryConfig, a policy, or the name of a retry of the module
  * @example

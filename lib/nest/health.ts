@@ -1,6 +1,7 @@
 import type { CircuitBreaker } from '../core/circuit-breaker/circuit-breaker.js';
 import type { KeyedBreakerSummary, KeyedCircuitBreakers } from '../core/circuit-breaker/keyed.js';
 import { CircuitState } from '../core/errors.js';
+import { type Schema, oneOf, requireOptions } from '../core/validation.js';
 import type { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 
 /** What a health check tells of one breaker. */
@@ -30,6 +31,11 @@ export interface HealthCheckOptions {
   readonly failOn?: 'open' | 'never';
 }
 
+const schema: Schema<HealthCheckOptions> = {
+  breakers: { rule: listOfNames, default: undefined },
+  failOn: { rule: oneOf('open', 'never'), default: 'open' },
+};
+
 /**
  * A health check over the application's circuit breakers: with terminus 11 or 12, or alone. Terminus is
  * not needed.
@@ -43,26 +49,35 @@ export class ResilienceHealthIndicator {
   /**
    * `down` while a selected breaker is open and its recovery time has not run out: after that an idle
    * instance must get traffic again, or it could never probe.
-   * @throws ResilienceConfigError for an unknown breaker
+   * @throws ResilienceConfigError for an unknown breaker or option
    */
   check<K extends string = 'resilience'>(
     key: K = 'resilience' as K,
-    { breakers, failOn = 'open' }: HealthCheckOptions = {},
+    options?: HealthCheckOptions,
   ): Record<K, ResilienceHealth> {
-    const selected = breakers?.map((name) => this.registry.get(name)) ?? [...this.registry];
+    const path = 'ResilienceHealthIndicator.check()';
+    const { breakers, failOn } = requireOptions(schema, options, path);
+    const named = breakers?.map((name) => this.registry.get(name));
+    const selected = [...new Set(named ?? this.registry)];
     const down = failOn !== 'never' && selected.some(refusesCalls);
     const families = breakers === undefined ? this.registry.families : [];
     const degraded = selected.some(isRecovering) || families.some(hasTripped);
     const health: ResilienceHealth = {
       status: down ? 'down' : 'up',
       ...(degraded && { degraded }),
-      breakers: Object.fromEntries(selected.map((breaker) => [breaker.name, healthOf(breaker)])),
+      breakers: rowsOf(selected, healthOf),
       ...(families.length > 0 && {
-        keyed: Object.fromEntries(families.map((family) => [family.name, family.summary()])),
+        keyed: rowsOf(families, (family) => family.summary()),
       }),
     };
     return { [key]: health } as Record<K, ResilienceHealth>;
   }
+}
+
+function listOfNames(value: unknown): { value: readonly string[] } | { problem: string } {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string')
+    ? { value }
+    : { problem: 'must be a list of names' };
 }
 
 function refusesCalls({ state, remainingTimeout = 0, options }: CircuitBreaker): boolean {
@@ -78,6 +93,20 @@ function isRecovering(breaker: CircuitBreaker): boolean {
   return (
     state === CircuitState.HALF_OPEN || (state === CircuitState.OPEN && !refusesCalls(breaker))
   );
+}
+
+/** By name; those made by hand may have that of another, and `payments (2)` is the second of them. */
+function rowsOf<P extends { readonly name: string }, R>(
+  policies: readonly P[],
+  rowOf: (policy: P) => R,
+): Record<string, R> {
+  const rows = new Map<string, R>();
+  for (const policy of policies) {
+    let { name } = policy;
+    for (let count = 2; rows.has(name); count++) name = `${policy.name} (${String(count)})`;
+    rows.set(name, rowOf(policy));
+  }
+  return Object.fromEntries(rows);
 }
 
 function healthOf({ state, remainingTimeout, stats }: CircuitBreaker): BreakerHealth {

@@ -3,7 +3,8 @@ import type { ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { isThenable } from '../core/compile.js';
 import { Issues } from '../core/validation.js';
-import { wrappersIn } from './application-classes.js';
+import { classesIn, wrappersIn } from './application-classes.js';
+import { checkSubscriptions } from './events/check-subscriptions.js';
 import { forgetUnknown } from './named-providers.js';
 import { resolveMethods } from './protected-classes.js';
 import type { ResilienceRegistry } from './registry.js';
@@ -16,17 +17,22 @@ export class InstanceBinder implements OnModuleInit {
     private readonly modules: ModulesContainer,
   ) {}
 
-  /** @throws ResilienceConfigError for what their decorators ask and nobody configured */
+  /** @throws ResilienceConfigError for what decorators ask of the application and it does not have */
   onModuleInit(): void {
     const issues = new Issues();
+    const prototypes = new Set([...classesIn(this.modules)].map((type): unknown => type.prototype));
     forgetUnknown(this.registry, this.modules);
     for (const wrapper of wrappersIn(this.modules)) {
       if (makesMore(wrapper)) this.#bindWhatItMakes(wrapper);
       for (const instance of instancesOf(wrapper)) {
+        if (typeof instance !== 'object' || instance === null) continue;
+        prototypes.add(Object.getPrototypeOf(instance));
         if (!this.#bind(instance)) continue;
         resolveMethods(instance.constructor, instance, this.registry, issues);
       }
     }
+    // Only now is every circuit breaker known that they may name.
+    for (const each of prototypes) checkSubscriptions(each, this.registry, issues);
     issues.throwIfAny();
   }
 

@@ -1,4 +1,4 @@
-import { show, suggest } from '../core/validation.js';
+import { suggest } from '../core/validation.js';
 
 const GROUP_TITLES: Readonly<Record<string, string>> = {
   circuitBreakers: 'circuit breaker',
@@ -39,10 +39,6 @@ export function fallbackToItself(place: string): string {
   return `${place}: @Fallback() names the method that it stands on; name another that answers for it`;
 }
 
-export function notAKey(place: string, key: unknown): string {
-  return `${place}: key must be a function, got ${show(key)}`;
-}
-
 export function keyOfOneBreaker(place: string): string {
   return `${place}: a key needs the name or the options of a circuit breaker; one made by hand is one for all keys`;
 }
@@ -51,9 +47,15 @@ export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';
 
-export function defaultsUsed(group: string, name: string, place: string): string {
+/** @param instead what stands in its place */
+export function standsIn(
+  instead: 'default options are used' | 'calls pass unprotected',
+  group: string,
+  name: string,
+  place: string,
+): string {
   return (
-    `${place}: ${titleOf(group)} "${name}" is not configured; default options are used, since the instance ` +
+    `${place}: ${titleOf(group)} "${name}" is not configured; ${instead}, since the instance ` +
     'was not made by an application with ResilienceModule'
   );
 }

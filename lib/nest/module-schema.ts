@@ -61,7 +61,7 @@ const defaultsSchema: Schema<Record<keyof DefaultOptions, unknown>> = {
   hedge: anyObject,
 };
 const runtimeSchema: Schema<Required<RuntimeOptions>> = {
-  clock: having('now', 'wallTime', 'setTimeout', 'clearTimeout'),
+  clock: having('now', 'wallTime', 'setTimeout', 'clearTimeout', 'sleepSync'),
   random: { rule: callback(), default: undefined as never },
   logger: having('error', 'warn'),
   lifetime: having('onEnd'),

@@ -9,12 +9,13 @@ import type { Runtime } from '../core/runtime.js';
 import type { Issues } from '../core/validation.js';
 import { collect } from './collect.js';
 import { ConfiguredNames } from './configured-names.js';
-import { defaultsUsed, unknownName } from './messages.js';
+import { standsIn, unknownName } from './messages.js';
 import { type DefaultOptions, NAMED_GROUPS, type NamedGroup } from './named-options.js';
 import { PARTS, type PartName } from './parts.js';
 import { PolicyMaker } from './policy-maker.js';
 import type { PolicyOptions } from './policy-spec.js';
 import type { PolicyStore } from './policy-store.js';
+import { Unprotected } from './unprotected.js';
 
 export type PolicyGroup = Exclude<NamedGroup, 'budgets'>;
 
@@ -24,7 +25,7 @@ export class NamedPolicies {
   readonly maker: PolicyMaker;
   readonly #budgets = new Map<string, RetryBudget>();
 
-  /** @param lenient unknown names get default options and one warning */
+  /** @param lenient unknown names get default options, or none of what has no defaults, and one warning */
   constructor(
     private readonly store: PolicyStore,
     private readonly runtime: Runtime,
@@ -47,17 +48,7 @@ export class NamedPolicies {
 
   policy(group: PolicyGroup, name: string, place: string): Policy {
     const key = `${group}/${name}`;
-    const made = this.store.get(key);
-    if (made !== undefined) return made;
-    const given = this.#configured(group, name, place);
-    const part = PART_OF_GROUP.get(group);
-    this.store.take(part ?? group, name);
-    return this.store.keep(
-      key,
-      part === undefined
-        ? this.maker.composite(given as PolicyOptions, name)
-        : this.maker.make(part, given, name),
-    );
+    return this.store.get(key) ?? this.store.keep(key, this.#make(group, name, place));
   }
 
   breaker(name: string, place: string): CircuitBreaker {
@@ -75,13 +66,12 @@ export class NamedPolicies {
 
   /** A retry without promises, under the options of the retry of that name. */
   synchronous(retry: string, place: string): Policy {
-    const { name, options, runtime } = expectKind(
-      RetryPolicy,
-      this.policy('retries', retry, place),
-    );
+    const { name, options } = expectKind(RetryPolicy, this.policy('retries', retry, place));
     const key = `sync/${name}`;
     const made = this.store.get(key);
-    return made ?? this.store.keep(key, new SyncRetryPolicy(options as object, { name, runtime }));
+    if (made !== undefined) return made;
+    const setting = { name, ...this.maker.setting };
+    return this.store.keep(key, new SyncRetryPolicy(options as object, setting));
   }
 
   budget(name: string, place: string): RetryBudget {
@@ -102,12 +92,24 @@ export class NamedPolicies {
     return [policy, ...twins] as Policy[];
   }
 
-  #configured(group: NamedGroup, name: string, place: string): unknown {
+  #make(group: PolicyGroup, name: string, place: string): Policy {
+    const part = PART_OF_GROUP.get(group);
+    const hasDefaults = part !== undefined && PARTS[part].leastOptions === undefined;
+    const given = this.#configured(group, name, place, hasDefaults);
+    this.store.take(part ?? group, name);
+    if (!hasDefaults && !this.names.has(group, name)) return new Unprotected(name);
+    return part === undefined
+      ? this.maker.composite(given as PolicyOptions, name)
+      : this.maker.make(part, given, name);
+  }
+
+  #configured(group: NamedGroup, name: string, place: string, hasDefaults = true): unknown {
     if (this.names.has(group, name)) return this.names.optionsOf(group, name);
-    if (!this.lenient || group === 'policies') {
+    if (!this.lenient) {
       throw new ResilienceConfigError([unknownName(group, name, place, this.names.in(group))]);
     }
-    this.runtime.logger.warn(defaultsUsed(group, name, place));
+    const instead = hasDefaults ? 'default options are used' : 'calls pass unprotected';
+    this.runtime.logger.warn(standsIn(instead, group, name, place));
     return undefined;
   }
 }

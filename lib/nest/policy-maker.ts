@@ -4,15 +4,17 @@ import { ResilienceConfigError } from '../core/errors.js';
 import { Pipeline } from '../core/pipeline.js';
 import { Policy, type PolicySetting } from '../core/policy.js';
 import type { Runtime } from '../core/runtime.js';
-import { Issues } from '../core/validation.js';
+import { Issues, type Schema, callback, requireOptions } from '../core/validation.js';
 import { collect } from './collect.js';
-import { keyOfOneBreaker, notAKey } from './messages.js';
+import { keyOfOneBreaker } from './messages.js';
 import type { DefaultOptions } from './named-options.js';
 import type { NamedPolicies } from './named-policies.js';
 import { PARTS, type PartName, withDefaults } from './parts.js';
 import { specsOf } from './policy-options.js';
-import type { PolicyOptions, PolicySpec } from './policy-spec.js';
+import type { KeyOptions, PolicyOptions, PolicySpec } from './policy-spec.js';
 import type { PolicyStore } from './policy-store.js';
+
+const keySchema: Schema<KeyOptions> = { key: { rule: callback(), default: undefined } };
 
 /** Makes the policies of one application from what decorators, the interceptor and names ask for. */
 export class PolicyMaker {
@@ -64,7 +66,10 @@ export class PolicyMaker {
   }
 
   #resolveOne(spec: PolicySpec, place: string, at: number): Policy {
-    if ('key' in spec && spec.key !== undefined) return this.#keyed(spec.given, spec.key, place);
+    if ('options' in spec && spec.options !== undefined) {
+      const { key } = requireOptions(keySchema, spec.options, `@CircuitProtected(${place})`);
+      if (key !== undefined) return this.#keyed(spec.given, key, place);
+    }
     if (spec.given instanceof Policy) return this.store.keep(spec.given, spec.given);
     if (spec.part === 'policy') {
       return typeof spec.given === 'string'
@@ -83,7 +88,6 @@ export class PolicyMaker {
   }
 
   #keyed(given: unknown, key: BreakerKeyFunction, place: string): Policy {
-    if (typeof key !== 'function') throw new ResilienceConfigError([notAKey(place, key)]);
     if (given instanceof Policy) throw new ResilienceConfigError([keyOfOneBreaker(place)]);
     const family =
       typeof given === 'string'

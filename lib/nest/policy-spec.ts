@@ -62,14 +62,19 @@ export const FIXED_ORDER = [
  */
 export type PolicyOptions = Partial<PolicyParts> | readonly Partial<PolicyParts>[];
 
+/** Which of several circuit breakers a call meets. */
+export interface KeyOptions {
+  readonly key?: BreakerKeyFunction | undefined;
+}
+
 /** One step of a protected method, still to be resolved by an application. */
 export type PolicySpec =
   | {
       [P in PolicyPart]: {
         readonly part: P;
         readonly given: PolicyParts[P] | undefined;
-        /** One circuit breaker for each key that it picks from the arguments. */
-        readonly key?: BreakerKeyFunction | undefined;
+        /** What a decorator of a circuit breaker was given beside it. */
+        readonly options?: KeyOptions | undefined;
         /** A method of the same instance that this step calls: it must exist. */
         readonly method?: string | undefined;
       };

@@ -30,18 +30,14 @@ export function protectMethod(site: MethodSite, method: Work, spec: PolicySpec):
   const inner = protectedMethodOf(method);
   const { original, specs } = inner ?? { original: method, specs: [] };
   requestRegistry(site.target);
-  const wrapper = recordProtectedMethod((record) => wrap(record, site), {
-    place: site.place,
-    target: site.target,
-    original,
-    specs: [spec, ...specs],
-  });
+  const details = { ...site, original, specs: [spec, ...specs] };
+  const wrapper = recordProtectedMethod(wrap, details, inner);
   copyLooks(method, wrapper);
   return wrapper;
 }
 
-function wrap(record: ProtectedMethod, { target, key }: MethodSite): Work {
-  const returnType: unknown = Reflect.getMetadata('design:returntype', target, key);
+function wrap(record: ProtectedMethod): Work {
+  const returnType: unknown = Reflect.getMetadata('design:returntype', record.target, record.key);
   const pipelineOf = (self: unknown): CompiledPipeline => {
     const registry = registryOf(self);
     return registry.pipelines[record.id] ?? registry.pipelineOf(record);

@@ -9,21 +9,29 @@ export interface ProtectedMethod {
   readonly place: string;
   /** The prototype (or class, for a static method) that declares it. */
   readonly target: object;
+  readonly key: string | symbol;
   readonly original: Work;
   /** Outermost first: the order in which the decorators read. */
   readonly specs: readonly PolicySpec[];
 }
 
 const byWrapper = new WeakMap<object, ProtectedMethod>();
+/** Somebody else's decorator may have hidden the wrapper in one of its own, so the place is known too. */
+const byPlace = new WeakMap<object, Map<string | symbol, readonly ProtectedMethod[]>>();
 let nextId = 0;
 
+/** @param extended the record that this one takes the place of */
 export function recordProtectedMethod(
   wrapperFor: (method: ProtectedMethod) => Work,
   details: Omit<ProtectedMethod, 'id'>,
+  extended?: ProtectedMethod,
 ): Work {
   const method = { id: nextId++, ...details };
   const wrapper = wrapperFor(method);
   byWrapper.set(wrapper, method);
+  const onTarget = byPlace.get(method.target) ?? new Map<string | symbol, ProtectedMethod[]>();
+  const inside = recordsAt(method).filter((each) => each !== extended);
+  byPlace.set(method.target, onTarget.set(method.key, [method, ...inside]));
   return wrapper;
 }
 
@@ -32,16 +40,28 @@ export function protectedMethodOf(value: unknown): ProtectedMethod | undefined {
   return typeof value === 'function' ? byWrapper.get(value) : undefined;
 }
 
+/**
+ * All that stands on the method of one prototype, outermost first: more than one record where somebody
+ * else's decorator stands between ours.
+ */
+export function recordsAt({
+  target,
+  key,
+}: Pick<ProtectedMethod, 'target' | 'key'>): readonly ProtectedMethod[] {
+  return byPlace.get(target)?.get(key) ?? [];
+}
+
 /** The decorated methods that instances of a class have, inherited ones included. */
 export function protectedMethodsOf(type: { readonly prototype?: unknown }): ProtectedMethod[] {
-  const methods: ProtectedMethod[] = [];
+  const methods = new Set<ProtectedMethod>();
   let level: unknown = type.prototype;
   while (typeof level === 'object' && level !== null && level !== Object.prototype) {
     for (const key of Reflect.ownKeys(level)) {
       const method = protectedMethodOf(Object.getOwnPropertyDescriptor(level, key)?.value);
-      if (method !== undefined) methods.push(method);
+      if (method !== undefined) methods.add(method);
+      for (const record of recordsAt({ target: level, key })) methods.add(record);
     }
     level = Object.getPrototypeOf(level);
   }
-  return methods;
+  return [...methods];
 }

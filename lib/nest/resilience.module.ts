@@ -139,7 +139,8 @@ function root(
     {
       provide: ResilienceEvents,
       inject: [REGISTRY],
-      useFactory: ({ events }: ResilienceRegistry) => new ResilienceEvents(events),
+      useFactory: ({ events, runtime }: ResilienceRegistry) =>
+        new ResilienceEvents(events, runtime.lifetime),
     },
     {
       provide: EventBinder,

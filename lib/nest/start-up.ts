@@ -1,5 +1,6 @@
 import type { ModulesContainer } from '@nestjs/core';
 import { ResilienceConfigError } from '../core/errors.js';
+import { RetryBudget } from '../core/retry/retry-budget.js';
 import { Issues } from '../core/validation.js';
 import { classesIn, wrappersIn } from './application-classes.js';
 import { featuresIn } from './features.js';
@@ -27,14 +28,16 @@ export function startRegistry(
   const issues = new Issues();
   if (countOf(rootModule, modules) > 1) issues.list.push(SECOND_ROOT);
   const options = readModuleOptions(given, issues);
+  const features = featuresIn(modules);
+  const budgets = [options, ...features].flatMap((each) => Object.keys(each.budgets ?? {}));
   const registry = new ResilienceRegistry({
     runtime: { logger: nestLogger(), ...options.runtime },
-    defaults: soundDefaults(options.defaults, issues),
+    defaults: soundDefaults(options.defaults, budgets, issues),
     http: options.http,
     history: options.events.history,
   });
   registry.names.add(options, issues);
-  for (const feature of featuresIn(modules)) registry.names.add(feature, issues);
+  for (const feature of features) registry.names.add(feature, issues);
   registry.makeConfigured(issues);
   for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
   for (const type of classesIn(modules)) {
@@ -49,13 +52,24 @@ function countOf(rootModule: object, modules: ModulesContainer): number {
 }
 
 /** Bad defaults are reported once, and not again for everything that they stand under. */
-function soundDefaults(defaults: DefaultOptions = {}, issues: Issues): DefaultOptions {
+function soundDefaults(
+  defaults: DefaultOptions = {},
+  budgets: readonly string[],
+  issues: Issues,
+): DefaultOptions {
   const sound: Record<string, unknown> = { ...defaults };
-  for (const { defaults: key, leastOptions, make } of Object.values(PARTS)) {
+  for (const part of Object.values(PARTS)) {
+    const { defaults: key } = part;
     if (key === undefined || sound[key] === undefined) continue;
     const before = issues.list.length;
-    const given = { ...leastOptions, ...(sound[key] as object) };
-    collect(issues, () => make(given, { name: 'defaults' }));
+    const { budget } = sound[key] as { budget?: unknown };
+    // Whether the part takes one is for the part to tell; whether there is one of that name, for us.
+    const named = typeof budget === 'string' ? { budget: new RetryBudget() } : {};
+    const given = { ...part.leastOptions, ...(sound[key] as object), ...named };
+    collect(issues, () => part.make(given, { name: 'defaults' }));
+    if (issues.list.length === before && typeof budget === 'string' && !budgets.includes(budget)) {
+      issues.list.push(unknownName('budgets', budget, `options.defaults.${key}`, budgets));
+    }
     if (issues.list.length > before) sound[key] = undefined;
   }
   return sound;

@@ -84,6 +84,12 @@ describe("a caller's signal", () => {
     expect(listenersOf(outer.signal)).toBe(0);
   });
 
+  it.each([null, undefined])('%p is none', async (signal) => {
+    expect(await new CircuitBreaker('b').execute(() => 'called', { signal } as never)).toBe(
+      'called',
+    );
+  });
+
   it.each([0, 1])('of either call aborts the inner one (%d)', async (which) => {
     const controllers = [new AbortController(), new AbortController()] as const;
     const breaker = new CircuitBreaker('b');

@@ -1063,6 +1063,7 @@ describe('options', () => {
     [{ failureThreshold: '5' }, 'failureThreshold must be a whole number of at least 1, got "5"'],
     [{ recoveryTimeout: -1 }, 'recoveryTimeout must be a duration'],
     [{ recoveryTimeout: 'soon' }, 'recoveryTimeout must be a duration'],
+    [{ recoveryTimeout: async () => 5 }, 'be a function that returns a duration (not async)'],
     [{ halfOpenMaxCalls: 1.5 }, 'halfOpenMaxCalls must be a whole number'],
     [{ successThreshold: NaN }, 'successThreshold must be a whole number'],
     [

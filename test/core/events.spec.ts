@@ -14,6 +14,7 @@ import {
   retry,
   timeLimit,
 } from 'nestjs-bulwark/core';
+import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, coded, down, settled } from '../support/lab.js';
 
 const worse = new Error('worse');
@@ -276,6 +277,16 @@ describe('a hub of events', () => {
     hub.listen(({ id }) => seen.push(id));
     emit();
     expect(seen).toEqual([1]);
+    expect(lab.logger.errors).toEqual([
+      { message: 'A listener to "retry.recovered" threw; nothing else is affected', cause: down },
+    ]);
+  });
+
+  it('R19 logs what an async listener rejects with', async () => {
+    const listener: () => unknown = () => Promise.reject(down);
+    hub.listen(listener);
+    emit();
+    await settlePromises();
     expect(lab.logger.errors).toEqual([
       { message: 'A listener to "retry.recovered" threw; nothing else is affected', cause: down },
     ]);

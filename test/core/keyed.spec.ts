@@ -214,6 +214,17 @@ describe('R72 keys', () => {
       },
     ]);
   });
+
+  it('R19 that are promised do so too, logged once', async () => {
+    const family = familyWith();
+    for (const end of [Promise.resolve('a'), Promise.reject(down), Promise.resolve('b')]) {
+      await family.by((() => end) as never).wrap(async () => 'called')();
+    }
+    expect(family.for('').stats.totalCalls).toBe(3);
+    expect(lab.logger.errors.map(({ message }) => message)).toEqual([
+      'Circuit breaker "tenants": key returned a promise; it must not be async; the call goes to the breaker of the empty key',
+    ]);
+  });
 });
 
 describe('R72 room for so many keys', () => {

@@ -249,6 +249,10 @@ describe('RetryConfig', () => {
     [{ jitter: 1.1 }, 'retry.jitter must be a number of at least 0 and at most 1, or be one of'],
     [{ jitter: 'ful' }, 'did you mean "full"'],
     [{ backoff: 'fibonaci' }, 'did you mean "fibonacci"'],
+    [
+      { backoff: async () => 50 },
+      'retry.backoff must be one of "exponential", "constant", "linear", "fibonacci", or be a function that returns a duration (not async)',
+    ],
     [{ retryOn: [42] }, 'retry.retryOn must be an error class'],
     [{ retryOn: async () => true }, 'not async'],
     [{ abortOn: '' }, 'retry.abortOn'],

@@ -15,6 +15,7 @@ import {
   readOptions,
   requireOptions,
   required,
+  returning,
   show,
   suggest,
   text,
@@ -87,6 +88,7 @@ describe('rules', () => {
     [() => boolean(), 5, 'must be true or false'],
     [() => text(), '', 'must be a non-empty string'],
     [() => callback(), 5, 'must be a function'],
+    [() => returning('a duration'), 5, 'must be a function that returns a duration (not async)'],
     [() => predicate(), 5, 'must be a function that returns true or false (not async)'],
     [
       () => oneOf('linear', 'constant'),

@@ -1,6 +1,13 @@
 import 'reflect-metadata';
 import { jest } from '@jest/globals';
-import { Injectable, type ModuleMetadata, SetMetadata } from '@nestjs/common';
+import {
+  Injectable,
+  type MiddlewareConsumer,
+  Module,
+  type ModuleMetadata,
+  type NestModule,
+  SetMetadata,
+} from '@nestjs/common';
 import {
   CircuitBreaker,
   CircuitBreakerError,
@@ -17,7 +24,7 @@ import {
 import { resetDefaultRegistry } from 'nestjs-bulwark/testing';
 import type { TestingModule } from '@nestjs/testing';
 import { Lab, down, settled, thrownBy } from '../support/lab.js';
-import { closeAll, start } from './support/applications.js';
+import { closeAll, serve, start } from './support/applications.js';
 
 let lab: Lab;
 beforeEach(() => {
@@ -474,6 +481,12 @@ describe('R44: on a class', () => {
     async [HIDDEN](): Promise<string> {
       return 'hidden';
     }
+    async configure(): Promise<string> {
+      return 'configured';
+    }
+    *[Symbol.iterator](): Generator<string> {
+      yield 'an item';
+    }
   }
 
   it('a decorator covers its own methods: no accessor, hook, constructor, static or inherited one', async () => {
@@ -481,8 +494,15 @@ describe('R44: on a class', () => {
     const orders = app.get(Orders);
     expect(orders.total).toBe(3);
     await Promise.all([orders.charge(), orders.refund(), orders.inherited(), orders.field()]);
-    await Orders.create();
-    expect(breakersOf(app)).toEqual(['Orders.charge', 'Orders.refund', 'payments']);
+    await Promise.all([orders.configure(), orders[HIDDEN](), Orders.create()]);
+    expect([...orders]).toEqual(['an item']);
+    expect(breakersOf(app)).toEqual([
+      'Orders.Symbol(hidden)',
+      'Orders.charge',
+      'Orders.configure',
+      'Orders.refund',
+      'payments',
+    ]);
     await app.close();
     expect(orders.hooks).toEqual([
       'constructor',
@@ -492,6 +512,19 @@ describe('R44: on a class', () => {
       'beforeApplicationShutdown',
       'onApplicationShutdown',
     ]);
+  });
+
+  it('leaves a module able to configure its middleware', async () => {
+    const seen: string[] = [];
+    @Retry({ maxAttempts: 2 })
+    @Module({})
+    class WithMiddleware implements NestModule {
+      configure(consumer: MiddlewareConsumer): void {
+        seen.push(typeof consumer.apply);
+      }
+    }
+    await serve({ imports: [ResilienceModule.forRoot(), WithMiddleware] });
+    expect(seen).toEqual(['function']);
   });
 
   it('stands outside those of its methods', async () => {

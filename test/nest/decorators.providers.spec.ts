@@ -15,8 +15,11 @@ import type { TestingModule } from '@nestjs/testing';
 import {
   CircuitBreakerRegistry,
   CircuitProtected,
+  Hedge,
+  RateLimit,
   ResilienceInterceptor,
   ResilienceModule,
+  Resilient,
   Retry,
 } from 'nestjs-bulwark';
 import { resetDefaultRegistry } from 'nestjs-bulwark/testing';
@@ -269,6 +272,25 @@ describe('R41: without a module', () => {
     expect(warnings.mock.calls.map(([message]) => String(message).split(';')[0])).toEqual([
       '[Resilience] Client.read: retry "api" is not configured',
       '[Resilience] Client.read: circuit breaker "stock" is not configured',
+    ]);
+  });
+
+  it.each([
+    ['policy', Resilient('stock')],
+    ['rate limit', RateLimit('stock')],
+    ['hedge', Hedge('stock')],
+  ])('a name of a %s, which has no defaults, lets calls pass', async (title, decorate) => {
+    class Stock {
+      @decorate
+      async inStock(sku: string): Promise<number> {
+        return sku.length;
+      }
+    }
+    for (const sku of ['mug', 'cup']) expect(await new Stock().inStock(sku)).toBe(3);
+    expect(warnings.mock.calls).toEqual([
+      [
+        `[Resilience] Stock.inStock: ${title} "stock" is not configured; calls pass unprotected, since the instance was not made by an application with ResilienceModule`,
+      ],
     ]);
   });
 

@@ -15,6 +15,10 @@ import {
   TimeLimit,
 } from 'nestjs-bulwark';
 import { FakeClock } from 'nestjs-bulwark/testing';
+import { closeAll, start as startApplication, startUpIssues } from './support/applications.js';
+import { Span } from './support/span.js';
+
+afterEach(closeAll);
 
 const errors: string[] = [];
 const logger = {
@@ -172,6 +176,28 @@ describe('ResilienceEvents: one stream of what the policies do', () => {
   });
 });
 
+describe('R33: after shutdown', () => {
+  it('subscribers hear nothing, and are told of the end', async () => {
+    const { app } = await start([], { circuitBreakers: { a: {} } });
+    const [breakers, events] = [app.get(CircuitBreakerRegistry), app.get(ResilienceEvents)];
+    const seen: string[] = [];
+    const observer = {
+      next: ({ type }: ResilienceEvent) => seen.push(type),
+      complete: () => seen.push('end'),
+    };
+    events.subscribe(observer);
+    events.subscribe(observer).unsubscribe();
+    events.of('breaker.closed').subscribe(observer);
+    breakers.get('a').isolate();
+    await app.close();
+    breakers.get('a').reset();
+    expect(seen).toEqual(['breaker.isolated', 'end', 'end']);
+    events.subscribe(observer);
+    breakers.get('a').isolate();
+    expect(seen.slice(3)).toEqual(['end']);
+  });
+});
+
 describe('@OnResilienceEvent', () => {
   const heard: string[] = [];
   beforeEach(() => (heard.length = 0));
@@ -219,6 +245,81 @@ describe('@OnResilienceEvent', () => {
     expect(errors).toEqual([expect.stringContaining('Pager.disabled')]);
     await app.close();
   });
+
+  it('hears through somebody else’s decorators, and once', async () => {
+    const log = (): void => void heard.push('closed');
+    @Injectable()
+    class Spanned {
+      @Span()
+      @OnResilienceEvent('breaker.closed')
+      closed(): void {
+        log();
+      }
+      @OnResilienceEvent('breaker.closed')
+      @CircuitProtected()
+      protected(): void {
+        log();
+      }
+    }
+    const { app } = await start([Spanned], { circuitBreakers: { payments: {} } });
+    app.get(CircuitBreakerRegistry).get('payments').isolate().release();
+    expect(heard).toEqual(['closed', 'closed']);
+    await app.close();
+  });
+
+  it.each<[string, unknown, unknown, string | undefined]>([
+    [
+      'a type',
+      'breaker.opend',
+      {},
+      ': "breaker.opend" is not a type of event; did you mean "breaker.opened"?',
+    ],
+    ['one of several types', ['*', 3], {}, ': 3 is not a type of event'],
+    ['a filter', '*', { braker: 'a' }, '.braker is not a known option; did you mean "breaker"?'],
+    ['a filter that is none', '*', 'a', ' must be an object of options, got "a"'],
+    ['a policy that is no name', '*', { policy: 1 }, '.policy must be a non-empty string, got 1'],
+    [
+      'a circuit breaker',
+      'breaker.opened',
+      { breaker: 'paymets' },
+      ': circuit breaker "paymets" is not configured (known: payments, Pager.page); did you mean "payments"?',
+    ],
+    [
+      'one of a key',
+      'breaker.opened',
+      { breaker: 'tenants[acme]' },
+      ': circuit breaker "tenants[acme]" is not configured (known: payments, Pager.page)',
+    ],
+    ['nothing: of a key', 'breaker.opened', { breaker: 'payments[acme]' }, undefined],
+    ['nothing: of a method with keys', 'breaker.opened', { breaker: 'Pager.load[a]' }, undefined],
+    ['nothing: of a method', 'breaker.opened', { breaker: 'Pager.page' }, undefined],
+  ])(
+    'R31, R34: start-up fails where it does not know %s',
+    async (_what, types, filter, message) => {
+      class Pager {
+        @OnResilienceEvent(types as '*', filter as object)
+        @CircuitProtected()
+        page(): void {
+          heard.push('page');
+        }
+        @CircuitProtected({}, { key: (tenant: string) => tenant })
+        load(tenant: string): string {
+          return tenant;
+        }
+      }
+      const imports = [ResilienceModule.forRoot({ circuitBreakers: { payments: {} } })];
+      const byClass = { imports, providers: [Pager] };
+      const byFactory = {
+        imports,
+        providers: [{ provide: 'pager', useFactory: () => new Pager() }],
+      };
+      for (const metadata of message === undefined ? [] : [byClass, byFactory]) {
+        const issues = await startUpIssues(metadata);
+        expect(issues).toEqual([`@OnResilienceEvent(Pager.page)${String(message)}`]);
+      }
+      if (message === undefined) await startApplication(byClass);
+    },
+  );
 
   it('says where it cannot be called', async () => {
     @Injectable({ scope: Scope.REQUEST })

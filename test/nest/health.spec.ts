@@ -3,13 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Controller, Get, type INestApplication, type Type } from '@nestjs/common';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import {
+  CircuitBreaker,
   CircuitBreakerRegistry,
   CircuitProtected,
   type HealthCheckOptions,
   ResilienceHealthIndicator,
   ResilienceModule,
 } from 'nestjs-bulwark';
-import { Lab, play } from '../support/lab.js';
+import { Lab, down, play, settled } from '../support/lab.js';
 import { closeAll, request, serve, start } from './support/applications.js';
 
 let lab: Lab;
@@ -116,6 +117,20 @@ describe('R51: the health of breakers', () => {
     );
   });
 
+  it.each<[unknown, string]>([
+    [{ breaker: ['payments'] }, '.breaker is not a known option; did you mean "breakers"?'],
+    [{ breakers: 'payments' }, '.breakers must be a list of names, got "payments"'],
+    [
+      { failOn: 'nevr' },
+      '.failOn must be one of "open", "never" – did you mean "never"?, got "nevr"',
+    ],
+  ])('options like %j are refused', async (options, message) => {
+    const { health } = await indicator();
+    expect(() => health.check('all', options as HealthCheckOptions)).toThrow(
+      `ResilienceHealthIndicator.check()${message}`,
+    );
+  });
+
   it('looking changes nothing', async () => {
     const { health, breakers } = await indicator();
     await play(breakers.get('payments'), 'ffw', lab);
@@ -219,6 +234,30 @@ describe('R51: breakers that need more than a row', () => {
     expect(health.check('resilience', { breakers: ['stock'] }).resilience).not.toHaveProperty(
       'keyed',
     );
+  });
+
+  it('those of one name, of which some were made by hand, have a row each', async () => {
+    const mine = new CircuitBreaker('payments', { failureThreshold: 1 }, lab);
+    class Rows {
+      @CircuitProtected(mine) load(): Promise<never> {
+        return Promise.reject(down);
+      }
+      @CircuitProtected(new CircuitBreaker('payments')) async save(): Promise<void> {}
+      @CircuitProtected('payments') async find(): Promise<void> {}
+    }
+    const app = await start({ imports: [resilience()], providers: [Rows] });
+    await settled(app.get(Rows).load());
+    const health = app.get(ResilienceHealthIndicator);
+    const { status, breakers } = health.check().resilience;
+    expect(status).toBe('down');
+    expect(Object.entries(breakers).map(([name, { state }]) => [name, state])).toEqual([
+      ['payments', 'closed'],
+      ['stock', 'closed'],
+      ['payments (2)', 'open'],
+      ['payments (3)', 'closed'],
+    ]);
+    const selected = health.check('all', { breakers: ['payments', 'payments'] }).all;
+    expect(selected).toEqual({ status: 'up', breakers: { payments: fine } });
   });
 
   it('R73: a shadow breaker that would be open rejects nothing, so it is not down', async () => {

@@ -11,6 +11,7 @@ import {
   Retry,
   TimeLimit,
 } from 'nestjs-bulwark';
+import { Span } from './support/span.js';
 
 async function inspect(type: new () => object, options: ResilienceModuleOptions = {}) {
   const module = await Test.createTestingModule({
@@ -74,6 +75,51 @@ describe('R76: the start-up report', () => {
       },
     });
     expect(methods[0]).toMatchObject({ worstCaseCalls: 4, worstCaseDuration: 4000 + 110 });
+  });
+
+  it('bounds a fallback by a limit around it, not by one inside', async () => {
+    @Injectable()
+    class Rates {
+      @Fallback(() => 'cached')
+      @TimeLimit('1s')
+      async rate(): Promise<string> {
+        return 'current';
+      }
+      @TimeLimit('2s')
+      @Fallback(() => 'cached')
+      @TimeLimit('1s')
+      async limited(): Promise<string> {
+        return 'current';
+      }
+    }
+    const { methods, warnings } = await inspect(Rates);
+    expect(methods.map(({ worstCaseDuration }) => worstCaseDuration)).toEqual([undefined, 2000]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('has a method once, with all of ours, where somebody else’s decorators stand on it', async () => {
+    @Injectable()
+    class Orders {
+      @Span()
+      @Retry({ maxAttempts: 2, baseDelay: 100, jitter: 0 })
+      @Span()
+      @CircuitProtected()
+      @TimeLimit('1s')
+      async place(): Promise<void> {}
+    }
+    @Injectable()
+    class UrgentOrders extends Orders {}
+    for (const type of [Orders, UrgentOrders]) {
+      const { methods } = await inspect(type);
+      expect(methods).toMatchObject([
+        { name: 'Orders.place', worstCaseCalls: 2, worstCaseDuration: 2 * 1000 + 100 },
+      ]);
+      expect(methods[0]?.policies.map(({ kind }) => kind)).toEqual([
+        'retry',
+        'circuitBreaker',
+        'timeLimit',
+      ]);
+    }
   });
 
   it.each([

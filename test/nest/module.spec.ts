@@ -14,9 +14,12 @@ import {
   type ResilienceOptionsFactory,
   Retry,
   RetryConfig,
+  RetrySync,
   getCircuitBreakerToken,
   getPolicyToken,
 } from 'nestjs-bulwark';
+import type { ResilienceRegistry } from '../../lib/nest/registry.js';
+import { REGISTRY } from '../../lib/nest/tokens.js';
 import { Lab, settled } from '../support/lab.js';
 import { closeAll, moduleOf, start } from './support/applications.js';
 
@@ -465,6 +468,27 @@ describe('R30: defaults', () => {
     await lab.errorOf(client[method]());
     expect(client.tries).toBe(attempts);
     expect(lab.clock.now()).toBe(duration);
+  });
+
+  it('of timings are for a named retry as a promise and without one (R85)', async () => {
+    class Files {
+      @RetrySync('files')
+      read(): string {
+        return 'read';
+      }
+      @Retry('files')
+      async fetch(): Promise<string> {
+        return 'fetched';
+      }
+    }
+    const app = await start({
+      imports: [ResilienceModule.forRoot({ retries: { files: {} }, defaults: { timings: 'all' } })],
+      providers: [Files],
+    });
+    const files = app.get(Files);
+    expect([files.read(), await files.fetch()]).toEqual(['read', 'fetched']);
+    const made = app.get<ResilienceRegistry>(REGISTRY).policies();
+    expect(made.map(({ timings }) => timings?.count)).toEqual([1, 1]);
   });
 
   it('do not change what was given to the module', async () => {

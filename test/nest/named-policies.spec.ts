@@ -345,6 +345,39 @@ describe('a named part is one for all who name it', () => {
     work[0]?.resolve('alone');
     expect(await running).toBe('alone');
   });
+
+  it('a budget that the defaults name, of a feature module too (R30)', async () => {
+    const budgets = { shared: { ratio: 0, minPerSecond: 0 } };
+    const defaults = { retry: { budget: 'shared' }, hedge: { budget: 'shared' } };
+    const app = await start({
+      imports: [
+        ResilienceModule.forRoot({ retries: { api: {} }, defaults, runtime: lab.runtime }),
+        ResilienceModule.forFeature({ budgets }),
+      ],
+      providers: [Thrifty],
+    });
+    const thrifty = app.get(Thrifty);
+    for (const call of [thrifty.named(), thrifty.retried()]) {
+      expect(await lab.errorOf(call)).toMatchObject({ reason: 'budget', cause: down });
+    }
+    const running = thrifty.hedged();
+    await lab.clock.advance(20);
+    expect(work).toHaveLength(1);
+    work[0]?.resolve('alone');
+    expect(await running).toBe('alone');
+  });
+
+  class Thrifty {
+    @Retry('api') named(): Promise<string> {
+      return failing();
+    }
+    @Retry() retried(): Promise<string> {
+      return failing();
+    }
+    @Hedge({ delay: 10 }) hedged(): Promise<string> {
+      return begin();
+    }
+  }
 });
 
 describe('R30: defaults of the newer policies', () => {

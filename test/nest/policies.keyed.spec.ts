@@ -177,16 +177,33 @@ describe('R72: @CircuitProtected with a key', () => {
   });
 
   it.each<[string, unknown, unknown, string]>([
-    ['a key that is no function', 'tenant-api', 'tenant', 'key must be a function, got "tenant"'],
+    [
+      'a key that is no function',
+      'tenant-api',
+      { key: 'tenant' },
+      '@CircuitProtected(Client.call).key must be a function, got "tenant"',
+    ],
+    [
+      'an option of another name',
+      'tenant-api',
+      { kye: (tenant: string) => tenant },
+      '@CircuitProtected(Client.call).kye is not a known option; did you mean "key"?',
+    ],
+    [
+      'something else than options',
+      'tenant-api',
+      'tenant',
+      '@CircuitProtected(Client.call) must be an object of options, got "tenant"',
+    ],
     [
       'a key for a breaker made by hand',
       new CircuitBreaker('by hand'),
-      (tenant: string) => tenant,
+      { key: (tenant: string) => tenant },
       'a key needs the name or the options of a circuit breaker',
     ],
-  ])('R34: %s stops the start', async (_title, breaker, key, message) => {
+  ])('R34: %s stops the start', async (_title, breaker, options, message) => {
     class Client {
-      @CircuitProtected(breaker as never, { key: key as never })
+      @CircuitProtected(breaker as never, options as never)
       async call(): Promise<void> {
         /* fine */
       }

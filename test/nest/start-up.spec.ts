@@ -13,6 +13,7 @@ import { APP_INTERCEPTOR, LazyModuleLoader } from '@nestjs/core';
 import {
   CircuitBreaker,
   CircuitProtected,
+  Fallback,
   InjectCircuitBreaker,
   InjectPolicy,
   ResilienceConfigError,
@@ -23,6 +24,7 @@ import {
   RetrySync,
   getCircuitBreakerToken,
 } from 'nestjs-bulwark';
+import { Span } from './support/span.js';
 import { closeAll, moduleOf, start, startUpIssues } from './support/applications.js';
 
 afterEach(closeAll);
@@ -209,6 +211,17 @@ describe('R31: a name nobody configured fails at start-up', () => {
     ]);
   });
 
+  it.each(['retry', 'hedge'])('as the budget of defaults.%s, once', async (part) => {
+    const issues = await issuesWith({
+      retries: { api: {}, reads: {} },
+      budgets: { shared: {} },
+      defaults: { [part]: { budget: 'shard' } },
+    });
+    expect(issues).toEqual([
+      `options.defaults.${part}: retry budget "shard" is not configured (known: shared); did you mean "shared"?`,
+    ]);
+  });
+
   it('says so when there is no name at all', async () => {
     const issues = await startUpIssues({
       imports: [ResilienceModule.forRoot()],
@@ -249,6 +262,50 @@ describe('R31: a name nobody configured fails at start-up', () => {
   it('is a ResilienceConfigError', async () => {
     const starting = start(knowing({ providers: [ByProperty] }));
     await expect(starting).rejects.toBeInstanceOf(ResilienceConfigError);
+  });
+});
+
+describe('R31, R34, R63: what stands below somebody else’s decorator is checked too', () => {
+  class Spanned {
+    @Span()
+    @CircuitProtected('paymnets')
+    async charge(): Promise<void> {}
+  }
+  class Between {
+    @Retry('apu')
+    @Span()
+    @Span()
+    @CircuitProtected('paymnets')
+    async charge(): Promise<void> {}
+  }
+  class Overriding extends Spanned {
+    override async charge(): Promise<void> {
+      await super.charge();
+    }
+  }
+  @CircuitProtected('inventroy')
+  class Class {
+    @Span()
+    @CircuitProtected('paymnets')
+    async charge(): Promise<void> {}
+  }
+  class Misused {
+    @Span()
+    @Fallback('missing')
+    @Retry({ maxAttempts: 0 })
+    async charge(): Promise<void> {}
+  }
+  const payments = 'circuit breaker "paymnets"';
+
+  it.each([
+    ['the only one of ours', Spanned, [payments]],
+    ['two of ours around it', Between, ['retry "apu"', payments]],
+    ['an override that calls it', Overriding, [payments]],
+    ['one of ours on the class', Class, ['circuit breaker "inventroy"', payments]],
+    ['bad options, and no such method', Misused, ['"missing"', 'maxAttempts']],
+  ])('%s', async (_what, provider, named) => {
+    const issues = await startUpIssues(knowing({ providers: [provider] }));
+    expect(issues).toEqual(named.map((each) => expect.stringContaining(each) as string));
   });
 });
 
@@ -358,7 +415,7 @@ const invalid: [string, unknown, string][] = [
   [
     'an incomplete clock',
     { runtime: { clock: { now: () => 0, wallTime: () => 0 } } },
-    'options.runtime.clock must have the methods now, wallTime, setTimeout, clearTimeout; missing: setTimeout, clearTimeout, got {}',
+    'options.runtime.clock must have the methods now, wallTime, setTimeout, clearTimeout, sleepSync; missing: setTimeout, clearTimeout, sleepSync, got {}',
   ],
   ['random', { runtime: { random: 0.5 } }, 'options.runtime.random must be a function, got 0.5'],
   [

@@ -21,7 +21,7 @@ export class LimitLayer implements Layer {
         return;
       }
       const told = new ToldAnswer(limiter, admitted, call, receiver);
-      const slot = new HeldSlot(admitted, call.lingering, told);
+      const slot = new HeldSlot(limiter, call.lingering, told);
       next(work, self, args, call.watchedBy(slot), slot);
     };
   }
@@ -43,9 +43,8 @@ class ToldAnswer implements Receiver {
 
   fail(error: unknown): void {
     const { call } = this;
-    if (!call.abortedWith(error) && !isStreamShown(error)) {
-      this.limiter.failed(this.admitted, call.timedOutWith(error) ?? error);
-    }
+    if (call.abortedWith(error) || isStreamShown(error)) this.limiter.abandoned();
+    else this.limiter.failed(this.admitted, call.timedOutWith(error) ?? error);
     this.receiver.fail(error);
   }
 }

@@ -101,6 +101,22 @@ export class AdaptiveLimiter implements Gate {
     this.#turn(this.runtime.clock.now());
   }
 
+  /** A call was given up, which tells nothing. */
+  abandoned(): void {
+    this.calls.ignored++;
+  }
+
+  /** Gives one slot back. */
+  release(): void {
+    this.inUse--;
+  }
+
+  /** For a call that was none; that it was abandoned is still to be told. */
+  uncount(): void {
+    this.calls.accepted--;
+    this.calls.ignored--;
+  }
+
   #isDrop(error: unknown): boolean {
     try {
       return this.#tellsOfOverload(error);
@@ -180,21 +196,21 @@ export class AdmittedCall extends BoundPass {
   }
 
   succeed(): void {
-    this.release();
+    this.limiter.release();
     this.limiter.answered(this);
   }
 
   fail(error: unknown): void {
-    this.release();
+    this.limiter.release();
     this.limiter.failed(this, error);
   }
 
-  /** Gives the slot back and tells nothing. */
   release(): void {
-    this.limiter.inUse--;
+    this.limiter.release();
+    this.limiter.abandoned();
   }
 
   uncount(): void {
-    this.limiter.calls.accepted--;
+    this.limiter.uncount();
   }
 }

@@ -1,3 +1,4 @@
+import { isThenable } from '../compile.js';
 import {
   type Gate,
   type Pass,
@@ -38,6 +39,7 @@ export class KeyedCircuitBreakers extends Policy {
   readonly kind = 'circuitBreaker';
   #rules: Rules;
   readonly #members: KeyedMembers;
+  #promisedKeys = false;
   /** Made for those who asked for a key's breaker; the gate needs the machine alone. */
   readonly #faces = new WeakMap<Machine, CircuitBreaker>();
 
@@ -138,14 +140,22 @@ export class KeyedCircuitBreakers extends Policy {
 
   #keyFrom(keyOf: BreakerKeyFunction, args: readonly unknown[] = []): unknown {
     try {
-      return keyOf(...args);
+      const key: unknown = keyOf(...args);
+      if (!isThenable(key)) return key;
+      key.then(undefined, () => undefined);
+      if (!this.#promisedKeys) this.#report('key returned a promise; it must not be async');
+      this.#promisedKeys = true;
     } catch (thrown) {
-      this.#rules.runtime.logger.error(
-        `Circuit breaker "${this.name}": key threw; the call goes to the breaker of the empty key`,
-        thrown,
-      );
-      return '';
+      this.#report('key threw', thrown);
     }
+    return '';
+  }
+
+  #report(problem: string, thrown?: unknown): void {
+    this.#rules.runtime.logger.error(
+      `Circuit breaker "${this.name}": ${problem}; the call goes to the breaker of the empty key`,
+      thrown,
+    );
   }
 
   #add(key: string): Machine {

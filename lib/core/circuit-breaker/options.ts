@@ -12,6 +12,7 @@ import {
   number,
   oneOf,
   predicate,
+  returning,
   readOptions,
   required,
   text,
@@ -136,7 +137,7 @@ export const DEFAULT_RECOVERY = 30_000;
 export const circuitBreakerSchema: Schema<ResolvedCircuitBreakerOptions> = {
   failureThreshold: { rule: integer(1), default: 5 },
   recoveryTimeout: {
-    rule: either(duration(), callback<RecoveryTimeoutFunction>()),
+    rule: either(duration(), returning<RecoveryTimeoutFunction>('a duration')),
     default: DEFAULT_RECOVERY,
   },
   halfOpenMaxCalls: { rule: integer(1), default: 3 },

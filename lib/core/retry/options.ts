@@ -10,6 +10,7 @@ import {
   number,
   oneOf,
   predicate,
+  returning,
 } from '../validation.js';
 import { type RetryBudget, budgetRule } from './retry-budget.js';
 import { type TimingsMode, timingsField } from '../timings.js';
@@ -92,7 +93,7 @@ export const retrySchema: Schema<ResolvedRetryOptions> = {
   backoff: {
     rule: either(
       oneOf('exponential', 'constant', 'linear', 'fibonacci'),
-      callback<BackoffFunction>(),
+      returning<BackoffFunction>('a duration'),
     ),
     default: 'exponential',
   },

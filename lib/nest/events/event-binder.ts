@@ -4,7 +4,7 @@ import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js'
 import type { EventHub, ResilienceEvent } from '../../core/events.js';
 import { type Runtime, tell } from '../../core/runtime.js';
 import { wrappersIn } from '../application-classes.js';
-import { type EventSubscription, subscriptionsOf, wants } from './on-resilience-event.js';
+import { type EventSubscription, subscriptionsIn, wants } from './subscriptions.js';
 
 /** Subscribes the `@OnResilienceEvent` methods of an application, until it shuts down. */
 export class EventBinder implements OnModuleInit, OnApplicationShutdown {
@@ -22,7 +22,7 @@ export class EventBinder implements OnModuleInit, OnApplicationShutdown {
       const instance: unknown = wrapper.instance;
       if (typeof instance !== 'object' || instance === null || bound.has(instance)) continue;
       bound.add(instance);
-      for (const [key, subscription] of subscriptionsIn(instance)) {
+      for (const [key, subscription] of subscriptionsIn(Object.getPrototypeOf(instance))) {
         this.#bind(wrapper, instance as Listener, key, subscription);
       }
     }
@@ -57,18 +57,3 @@ export class EventBinder implements OnModuleInit, OnApplicationShutdown {
 }
 
 type Listener = Record<string | symbol, ((event: ResilienceEvent) => unknown) | undefined>;
-
-/** The decorated methods of an instance, inherited ones included; an override speaks for itself. */
-function* subscriptionsIn(instance: object): Iterable<[string | symbol, EventSubscription]> {
-  const seen = new Set<string | symbol>();
-  let level: unknown = Object.getPrototypeOf(instance);
-  while (typeof level === 'object' && level !== null && level !== Object.prototype) {
-    for (const key of Reflect.ownKeys(level)) {
-      const method: unknown = Object.getOwnPropertyDescriptor(level, key)?.value;
-      if (typeof method !== 'function' || seen.has(key)) continue;
-      seen.add(key);
-      for (const subscription of subscriptionsOf(method)) yield [key, subscription];
-    }
-    level = Object.getPrototypeOf(level);
-  }
-}

@@ -5,17 +5,24 @@ import type {
   ResilienceEvent,
   ResilienceEventType,
 } from '../../core/events.js';
+import type { Lifetime } from '../../core/runtime.js';
 
 /**
  * Everything that the policies of one application do, as one stream; to be injected. While nobody
- * subscribes and no history is kept nothing is built.
+ * subscribes and no history is kept nothing is built. It completes when the application shuts down.
  *
  * @example
  * events.of('breaker.opened').subscribe(({ name, opening }) => alert(name, opening));
  */
 export class ResilienceEvents extends Observable<ResilienceEvent> {
-  constructor(private readonly hub: EventHub) {
-    super((subscriber) => hub.listen((event) => subscriber.next(event)));
+  constructor(
+    private readonly hub: EventHub,
+    lifetime?: Lifetime,
+  ) {
+    super((subscriber) => {
+      subscriber.add(hub.listen((event) => subscriber.next(event)));
+      subscriber.add(lifetime?.onEnd(() => subscriber.complete()));
+    });
   }
 
   /** Only events of these types. */

@@ -1,7 +1,7 @@
 import type { ModulesContainer } from '@nestjs/core';
 import type { PolicyDescription } from '../../core/policy.js';
 import { classesIn } from '../application-classes.js';
-import { type ProtectedMethod, protectedMethodsOf } from '../protected-methods.js';
+import { type ProtectedMethod, protectedMethodsOf, recordsAt } from '../protected-methods.js';
 import type { ResilienceRegistry } from '../registry.js';
 import { findingsOf } from './rules.js';
 import { worstCaseOf } from './worst-case.js';
@@ -33,6 +33,8 @@ export interface ResilienceReport {
   readonly warnings: readonly ResilienceWarning[];
 }
 
+type Records = readonly ProtectedMethod[];
+
 /** Reports what protects each method of the application, what that may cost, and what looks wrong. */
 export class ResilienceInspector {
   constructor(
@@ -41,7 +43,7 @@ export class ResilienceInspector {
   ) {}
 
   report(): ResilienceReport {
-    const inspected = this.#methods().map((method) => this.#inspect(method));
+    const inspected = this.#methods().map((records) => this.#inspect(records));
     return {
       methods: inspected.map(({ report }) => report),
       warnings: inspected.flatMap(({ warnings }) => warnings),
@@ -64,22 +66,25 @@ export class ResilienceInspector {
     return [`${String(methods.length)} protected methods`, ...rows, ...doubts].join('\n');
   }
 
-  #methods(): ProtectedMethod[] {
+  #methods(): Records[] {
     const methods = [...classesIn(this.modules)].flatMap(protectedMethodsOf);
-    return [...new Set(methods)];
+    return [...new Set(methods.map(recordsAt))];
   }
 
-  #inspect(method: ProtectedMethod): { report: MethodReport; warnings: ResilienceWarning[] } {
-    const policies = this.registry.policiesOf(method).flatMap((policy) => [...policy.parts()]);
+  #inspect(records: Records): { report: MethodReport; warnings: ResilienceWarning[] } {
+    const { place: name } = records[0] as ProtectedMethod;
+    const policies = records
+      .flatMap((record) => this.registry.policiesOf(record))
+      .flatMap((policy) => [...policy.parts()]);
     const { duration, calls } = worstCaseOf(policies);
     return {
       report: {
-        name: method.place,
+        name,
         policies: policies.flatMap((policy) => policy.describe()),
         worstCaseDuration: duration,
         worstCaseCalls: calls,
       },
-      warnings: findingsOf(policies).map((finding) => ({ method: method.place, ...finding })),
+      warnings: findingsOf(policies).map((finding) => ({ method: name, ...finding })),
     };
   }
 }

@@ -1,5 +1,6 @@
 import type { Policy } from '../../core/policy.js';
 import { BulkheadPolicy } from '../../core/bulkhead/bulkhead.js';
+import { FallbackPolicy } from '../../core/fallback.js';
 import { HedgePolicy } from '../../core/hedge/hedge.js';
 import { RateLimitPolicy } from '../../core/rate-limiter/rate-limiter.js';
 import { delayAfter } from '../../core/retry/backoff.js';
@@ -31,6 +32,8 @@ function around(policy: Policy, inner: WorstCase): WorstCase {
   if (policy instanceof TimeLimitPolicy) {
     return { ...inner, duration: Math.min(policy.options.limit, inner.duration ?? Infinity) };
   }
+  // Its handler begins when everything inside has failed, and nothing says how long it takes.
+  if (policy instanceof FallbackPolicy) return { ...inner, duration: undefined };
   if (policy instanceof RetryPolicy) return aroundRetry(policy, inner);
   if (policy instanceof HedgePolicy) return aroundHedge(policy, inner);
   if (policy instanceof RateLimitPolicy) return later(inner, policy.options.maxWait);

@@ -70,7 +70,7 @@ export class NamedPolicies {
     const key = `sync/${name}`;
     const made = this.store.get(key);
     if (made !== undefined) return made;
-    const setting = { name, ...this.maker.setting };
+    const setting = { name: `${name}#sync`, ...this.maker.setting };
     return this.store.keep(key, new SyncRetryPolicy(options as object, setting));
   }
 

@@ -1,6 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type MiddlewareConsumer, Module, type NestMiddleware } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
+  Bulkhead,
   CircuitBreakerError,
   CircuitProtected,
   Fallback,
@@ -9,9 +10,13 @@ import {
   type ResilienceModuleOptions,
   Resilient,
   Retry,
+  RetrySync,
   TimeLimit,
 } from 'nestjs-bulwark';
+import { closeAll, serve, start } from './support/applications.js';
 import { Span } from './support/span.js';
+
+afterEach(closeAll);
 
 async function inspect(type: new () => object, options: ResilienceModuleOptions = {}) {
   const module = await Test.createTestingModule({
@@ -56,6 +61,50 @@ describe('R76: the start-up report', () => {
       'timeLimit',
     ]);
     expect(warnings).toEqual([]);
+  });
+
+  it('has the methods of middleware', async () => {
+    @Injectable()
+    class Auth implements NestMiddleware {
+      @TimeLimit('1s')
+      async check(): Promise<void> {}
+      use(_request: unknown, _response: unknown, next: (error?: unknown) => void): void {
+        void this.check().then(() => next(), next);
+      }
+    }
+    @Module({ imports: [ResilienceModule.forRoot({})] })
+    class Guarded {
+      configure(consumer: MiddlewareConsumer): void {
+        consumer.apply(Auth).forRoutes('*path');
+      }
+    }
+    const app = await serve({ imports: [Guarded] });
+    const { methods } = app.get(ResilienceInspector).report();
+    expect(methods.map(({ name }) => name)).toEqual(['Auth.check']);
+  });
+
+  it('R81: has every policy under an id of its own', async () => {
+    class Config {
+      @RetrySync('api')
+      read(): number {
+        return 1;
+      }
+      @Retry('api')
+      @Bulkhead({})
+      async load(): Promise<void> {}
+    }
+    const imports = [ResilienceModule.forRoot({ retries: { api: {} } })];
+    const app = await start({ imports, providers: [Config] });
+    app.get(Config).read();
+    const policies = app.get(ResilienceInspector).policies();
+    expect(policies.map(({ id }) => id).sort()).toEqual([
+      'bulkhead:Config.load#1',
+      'retry:api',
+      'retry:api#sync',
+    ]);
+    expect(policies.find(({ id }) => id === 'retry:api#sync')?.snapshot()).toMatchObject({
+      calls: { first_try: 1 },
+    });
   });
 
   it('reads a named policy part by part', async () => {

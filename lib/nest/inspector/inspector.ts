@@ -1,5 +1,5 @@
 import type { ModulesContainer } from '@nestjs/core';
-import type { PolicyDescription } from '../../core/policy.js';
+import type { Policy, PolicyDescription } from '../../core/policy.js';
 import { classesIn } from '../application-classes.js';
 import { type ProtectedMethod, protectedMethodsOf, recordsAt } from '../protected-methods.js';
 import type { ResilienceRegistry } from '../registry.js';
@@ -41,6 +41,14 @@ export class ResilienceInspector {
     private readonly registry: ResilienceRegistry,
     private readonly modules: ModulesContainer,
   ) {}
+
+  /**
+   * Every policy made so far, named and anonymous, those of the decorators too: for metrics, by the `id`
+   * and the `snapshot()` of each.
+   */
+  policies(): Policy[] {
+    return this.registry.policies();
+  }
 
   report(): ResilienceReport {
     const inspected = this.#methods().map((records) => this.#inspect(records));

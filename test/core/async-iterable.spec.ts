@@ -297,6 +297,20 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats).toMatchObject({ successfulCalls: 1, inFlight: 0 });
   });
 
+  it.each([0, 1])('fails where its source gives no item after %d of them', async (good) => {
+    const results = [...Array<unknown>(good).fill({ done: false, value: 1 }), undefined];
+    const broken = (): AsyncIterable<number> => ({
+      [Symbol.asyncIterator]: () => ({ next: async () => results.shift() as never }),
+    });
+    const items = breaker.protect(broken)()[Symbol.asyncIterator]();
+    for (let read = 0; read < good; read++) await items.next();
+    expect(await settled(items.next())).toEqual({
+      error: new TypeError('Iterator result undefined is not an object'),
+    });
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
+  });
+
   it('needs no more of its source than a next', async () => {
     const bare = (): AsyncIterable<number> => ({
       [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: 1 }) }),

@@ -1,6 +1,6 @@
 import { type CallContext, runInside } from '../context.js';
 import { PromisedAnswer } from '../deliver.js';
-import { type Item, type Source, closed } from './source.js';
+import { type Item, type Source, closed, isItem, noItem } from './source.js';
 
 /** A step that the consumer waits for. */
 export interface Read {
@@ -77,16 +77,18 @@ export class Reading {
   }
 
   #step(read: Read, step: () => Promise<Item>, fail = this.#end.fail): void {
-    this.#inCall(step).then(
-      (item) => {
-        read.resolve(item);
-        if (item.done === true) this.#settle(() => this.#end.succeed(item.value));
-      },
-      (error: unknown) => {
-        read.reject(error);
-        this.#settle(() => fail(error));
-      },
-    );
+    const failed = (error: unknown): void => {
+      read.reject(error);
+      this.#settle(() => fail(error));
+    };
+    this.#inCall(step).then((item: unknown) => {
+      if (!isItem(item)) {
+        failed(noItem(item));
+        return;
+      }
+      read.resolve(item);
+      if (item.done === true) this.#settle(() => this.#end.succeed(item.value));
+    }, failed);
   }
 
   #settle(end: () => void): void {

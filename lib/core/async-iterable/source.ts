@@ -26,3 +26,12 @@ function onlyItem(item: unknown): AsyncIterable<unknown> {
 export function closed(source: Source): Promise<unknown> {
   return new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
 }
+
+/** Whether a source keeps to the protocol; `for await` refuses with the same kind of error. */
+export function isItem(given: unknown): given is Item {
+  return (typeof given === 'object' && given !== null) || typeof given === 'function';
+}
+
+export function noItem(given: unknown): TypeError {
+  return new TypeError(`Iterator result ${String(given)} is not an object`);
+}

@@ -2,7 +2,7 @@ import { AbortError } from '../cancellation.js';
 import { type CallContext, type Progress, runInside } from '../context.js';
 import type { Opening } from '../result-kind.js';
 import { Reading } from './reading.js';
-import { type Item, type Source, closed, itemsOf } from './source.js';
+import { type Item, type Source, closed, isItem, itemsOf, noItem } from './source.js';
 
 /**
  * Before the first item: the pipeline may open the source again (a retry), or twice at once (a hedge).
@@ -24,6 +24,7 @@ export class Tries {
   async begin(call: CallContext, open: Opening): Promise<unknown> {
     const source = (open(call) as AsyncIterable<unknown, unknown, unknown>)[Symbol.asyncIterator]();
     const first = await this.#firstOf(source);
+    if (!isItem(first)) throw noItem(first);
     if (first.done === true) return first.value;
     // Another try (a hedge) may have been first with its first item.
     if (this.#over || this.progress.committed || call.cancellation?.aborted === true) {

@@ -3,7 +3,7 @@
  * Each passes a context, counts, lets a synchronous throw and a plain value through, and stops there: no
  * options, no other policies, nothing to configure.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { fn } from './work.mjs';
 
 const FIRST = { attempt: 1 };
@@ -59,6 +59,15 @@ function retry() {
 
 const storage = new AsyncLocalStorage();
 const inside = (work, call) => work(call);
+const entered = (work, call) => {
+  storage.enterWith(call);
+  return work(call);
+};
+/** Node 24 makes two maps for a `run`; the scope of a resource puts the one before back. */
+const onMaps = Number(process.versions.node.split('.')[0]) >= 24;
+const store = onMaps
+  ? (call, work) => new AsyncResource('call').runInAsyncScope(entered, undefined, work, call)
+  : (call, work) => storage.run(call, inside, work, call);
 let resolveLast;
 let rejectLast;
 const capture = (resolve, reject) => {
@@ -93,7 +102,7 @@ function timeLimit(milliseconds, { settled, failed } = {}) {
       call.previous.next = call.next;
       if (call.next !== undefined) call.next.previous = call.previous;
     };
-    storage.run(call, inside, work, call).then(
+    store(call, work).then(
       (value) => {
         leave();
         settled?.(value);

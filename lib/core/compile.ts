@@ -1,4 +1,5 @@
-import { type CallContext, PLAIN, beginsUnstored, invoke, unstoredCallEnds } from './context.js';
+import { type CallContext, PLAIN } from './call-context.js';
+import { beginsUnstored, invoke, unstoredCallEnds } from './context.js';
 import { FusedGates } from './fused-gates.js';
 import { PromisedAnswer, delivering, failLater, promising, rejectLater } from './deliver.js';
 import type {

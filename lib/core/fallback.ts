@@ -1,5 +1,6 @@
 import { isAbortError } from './cancellation.js';
-import { type CallContext, beginsUnstored, runInside, unstoredCallEnds } from './context.js';
+import type { CallContext } from './call-context.js';
+import { beginsUnstored, runInside, unstoredCallEnds } from './context.js';
 import {
   type CompiledFilter,
   type ErrorFilter,

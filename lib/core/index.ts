@@ -44,7 +44,8 @@ export type {
 export type { ClientThrottleOutcome } from './client-throttle/throttle.js';
 export { deadlineHeaders } from './deadline-headers.js';
 export { currentAttempt, currentSignal, remainingTime } from './context.js';
-export type { CallContext, ExecuteOptions } from './context.js';
+export type { CallContext } from './call-context.js';
+export type { ExecuteOptions } from './context.js';
 export type { Duration } from './duration.js';
 export type { ErrorClass, ErrorFilter, ErrorMatcher } from './error-filter.js';
 export {

@@ -1,6 +1,6 @@
 import type { AsyncPlace } from './async-place.js';
 import { CancelScope } from './cancellation.js';
-import type { CallContext, Deadline } from './context.js';
+import type { CallContext, Deadline } from './call-context.js';
 import { PassedAnswer } from './deliver.js';
 import { TimeoutError, withoutStack } from './errors.js';
 import type { Receiver } from './policy.js';

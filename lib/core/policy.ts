@@ -1,5 +1,6 @@
 import { type CompiledPipeline, compile } from './compile.js';
-import { type CallContext, type ExecuteOptions, type Work, beginCall } from './context.js';
+import type { CallContext } from './call-context.js';
+import { type ExecuteOptions, type Work, beginCall } from './context.js';
 import { releaseOnAbort } from './release-on-abort.js';
 import { type RuntimeOptions, runtimeWith } from './runtime.js';
 import { type TimingSummary, Timings, type TimingsMode } from './timings.js';

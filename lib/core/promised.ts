@@ -1,4 +1,5 @@
-import { type CallContext, type Work, beginsUnstored, unstoredCallEnds } from './context.js';
+import type { CallContext } from './call-context.js';
+import { type Work, beginsUnstored, unstoredCallEnds } from './context.js';
 import type { Run } from './policy.js';
 
 /** Runs `next` for a layer, which gives a promise whatever the function gives, also what it throws. */

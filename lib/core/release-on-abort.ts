@@ -1,5 +1,5 @@
 import { CancelScope, cancellationOf } from './cancellation.js';
-import type { CallContext } from './context.js';
+import type { CallContext } from './call-context.js';
 
 /**
  * Starts the call unless `signal` is aborted, and gives its caller `signal.reason` as soon as it is.

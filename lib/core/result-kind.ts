@@ -1,6 +1,7 @@
 import { AbortError } from './cancellation.js';
 import type { CompiledPipeline } from './compile.js';
-import type { CallContext, Work } from './context.js';
+import type { CallContext } from './call-context.js';
+import type { Work } from './context.js';
 
 /** How to protect results that are neither a plain value nor a promise: streams and iterators. */
 export interface ResultAdapter {

@@ -1,6 +1,6 @@
 import { AsyncPlace } from './async-place.js';
 import { AbortError, type Cancellation } from './cancellation.js';
-import type { CallContext } from './context.js';
+import type { CallContext } from './call-context.js';
 import type { Runtime } from './runtime.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 

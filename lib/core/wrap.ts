@@ -1,6 +1,7 @@
 import { asyncAdapters } from './async-iterable/async-iterable.js';
 import { type CompiledPipeline, isThenable } from './compile.js';
-import { type CallContext, type Work, beginCall } from './context.js';
+import type { CallContext } from './call-context.js';
+import { type Work, beginCall } from './context.js';
 import {
   type ResultAdapter,
   type ResultKind,

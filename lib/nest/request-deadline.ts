@@ -1,7 +1,8 @@
 import type { ContextType, ExecutionContext } from '@nestjs/common';
 import { Observable, throwError } from 'rxjs';
 import { CancelScope } from '../core/cancellation.js';
-import { type CallContext, type Deadline, beginCall, runInside } from '../core/context.js';
+import type { CallContext, Deadline } from '../core/call-context.js';
+import { beginCall, runInside } from '../core/context.js';
 import { CallerTimeoutError } from '../core/errors.js';
 import type { Clock, Runtime } from '../core/runtime.js';
 import type { ResolvedHttpOptions } from './module-schema.js';

@@ -2,13 +2,8 @@ import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil
 import { AsyncPlace } from '../core/async-place.js';
 import { AbortError, CancelScope } from '../core/cancellation.js';
 import { type CompiledPipeline, isThenable } from '../core/compile.js';
-import {
-  type CallContext,
-  type Progress,
-  beginCall,
-  enclosingCall,
-  runInside,
-} from '../core/context.js';
+import type { CallContext, Progress } from '../core/call-context.js';
+import { beginCall, enclosingCall, runInside } from '../core/context.js';
 import type { CallTarget, Opening, ResultAdapter } from '../core/result-kind.js';
 
 /** Protects Observables: each subscription is one call, from subscribing to completion, error or unsubscribe. */

@@ -14,7 +14,7 @@ import {
   retry,
   withRetry,
 } from 'nestjs-bulwark/core';
-import { CallContext, PLAIN } from '../../lib/core/context.js';
+import { CallContext, PLAIN } from '../../lib/core/call-context.js';
 import { CancelScope } from '../../lib/core/cancellation.js';
 import { FakeClock } from 'nestjs-bulwark/testing';
 import { Lab, down, settled } from '../support/lab.js';

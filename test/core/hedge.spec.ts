@@ -16,7 +16,7 @@ import {
   retry,
   timeLimit,
 } from 'nestjs-bulwark/core';
-import { PLAIN } from '../../lib/core/context.js';
+import { PLAIN } from '../../lib/core/call-context.js';
 import { hedgeDelay } from '../../lib/core/hedge/hedge-delay.js';
 import { rankOf } from '../../lib/core/hedge/options.js';
 import { settlePromises } from 'nestjs-bulwark/testing';

@@ -1,5 +1,5 @@
 import { HeldSlot } from '../bulkhead/slot-layer.js';
-import type { CallContext } from '../context.js';
+import type { CallContext } from '../call-context.js';
 import { failLater } from '../deliver.js';
 import type { Deliver, Layer, Receiver } from '../policy.js';
 import { isStreamShown } from '../result-kind.js';

@@ -1,6 +1,7 @@
 import { AbortError, CancelScope } from '../cancellation.js';
 import type { CompiledPipeline } from '../compile.js';
-import { type CallContext, beginCall, enclosingCall } from '../context.js';
+import type { CallContext } from '../call-context.js';
+import { beginCall, enclosingCall } from '../context.js';
 import type { CallTarget, Opening } from '../result-kind.js';
 import type { Read, Reading } from './reading.js';
 import type { Item } from './source.js';

@@ -1,4 +1,5 @@
-import { type CallContext, runInside } from '../context.js';
+import type { CallContext } from '../call-context.js';
+import { runInside } from '../context.js';
 import { PromisedAnswer } from '../deliver.js';
 import { type Item, type Source, closed, isItem, noItem } from './source.js';
 

@@ -1,5 +1,6 @@
 import { AbortError } from '../cancellation.js';
-import { type CallContext, type Progress, runInside } from '../context.js';
+import type { CallContext, Progress } from '../call-context.js';
+import { runInside } from '../context.js';
 import type { Opening } from '../result-kind.js';
 import { Reading } from './reading.js';
 import { type Item, type Source, closed, isItem, itemsOf, noItem } from './source.js';

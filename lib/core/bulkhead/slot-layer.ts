@@ -1,4 +1,5 @@
-import { type Lingering, beginsUnstored } from '../context.js';
+import type { Lingering } from '../call-context.js';
+import { beginsUnstored } from '../context.js';
 import { PassedAnswer, deliverTo, promising } from '../deliver.js';
 import type { Deliver, Layer, Pass, Receiver, Run } from '../policy.js';
 import { promised } from '../promised.js';

@@ -1,4 +1,4 @@
-import type { CallContext } from '../context.js';
+import type { CallContext } from '../call-context.js';
 import { BulkheadRejectedError, withoutStack } from '../errors.js';
 import type { Gate, Layer, Pass } from '../policy.js';
 import type { Runtime } from '../runtime.js';

@@ -1,4 +1,5 @@
-import { type CallContext, type Work, beginCall } from '../context.js';
+import type { CallContext } from '../call-context.js';
+import { type Work, beginCall } from '../context.js';
 import type { CircuitState } from '../errors.js';
 import { type Gate, Policy, type PolicySetting, type PolicySnapshot } from '../policy.js';
 import { prepared } from '../live-options.js';

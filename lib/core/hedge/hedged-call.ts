@@ -1,5 +1,6 @@
 import { AbortError, CancelScope, isAbortError } from '../cancellation.js';
-import type { CallContext, Work } from '../context.js';
+import type { CallContext } from '../call-context.js';
+import type { Work } from '../context.js';
 import type { Deliver, Receiver } from '../policy.js';
 import { isStreamShown } from '../result-kind.js';
 import type { Timer } from '../runtime.js';

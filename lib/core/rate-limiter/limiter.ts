@@ -1,5 +1,5 @@
 import { BoundPass } from '../bound-pass.js';
-import type { CallContext } from '../context.js';
+import type { CallContext } from '../call-context.js';
 import { RateLimitedError, withoutStack } from '../errors.js';
 import { deliverTo, promising } from '../deliver.js';
 import type { Deliver, Gate, Layer, Pass, Run } from '../policy.js';

@@ -1,4 +1,5 @@
-import type { CallContext, Work } from '../context.js';
+import type { CallContext } from '../call-context.js';
+import type { Work } from '../context.js';
 import { deliverTo } from '../deliver.js';
 import type { Receiver, Run } from '../policy.js';
 import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';

@@ -1,6 +1,7 @@
 import { isAbortError } from '../cancellation.js';
 import { isThenable } from '../compile.js';
-import type { CallContext, Work } from '../context.js';
+import type { CallContext } from '../call-context.js';
+import type { Work } from '../context.js';
 import { RetryExhaustedError, type RetryExhaustedReason } from '../errors.js';
 import type { Run } from '../policy.js';
 import { isStreamShown } from '../result-kind.js';

@@ -1,0 +1,134 @@
+import { type Cancellation, isAbortError, stillBinding } from './cancellation.js';
+import { CallerTimeoutError, isResilienceError } from './errors.js';
+import type { Clock } from './runtime.js';
+
+/** An instant on a clock after which nobody waits for the call. */
+export interface Deadline {
+  readonly clock: Clock;
+  /** Milliseconds, on that clock's monotonic scale. */
+  readonly at: number;
+  /** Its work has ended: it binds nothing that the work has started and that goes on. */
+  readonly over: boolean;
+  /** The one around it. */
+  readonly outer: Deadline | undefined;
+}
+
+/** Shared by every attempt of one call: whether part of the answer has reached the caller. */
+export interface Progress {
+  /** Nothing may be tried again: an iterator has handed out its first item. */
+  committed: boolean;
+  /** An item has come: no hedge is needed any more. */
+  answered: boolean;
+  /** Reads a fallback's answer to its end, as a part of the call: of a stream the answer may be one too. */
+  readonly absorb?: (answer: unknown, call: CallContext) => Promise<unknown>;
+}
+
+/**
+ * Told of work that goes on after a layer has answered its caller (a time limit ran out, another try
+ * won), and of its end: a bulkhead keeps the call's slot meanwhile.
+ */
+export interface Lingering {
+  begins(): void;
+  ends(): void;
+}
+
+/** What a running call knows of itself; `execute` hands it to the function. */
+export class CallContext {
+  constructor(
+    /** 1-based attempt of the nearest retry. */
+    readonly attempt: number,
+    readonly cancellation?: Cancellation,
+    /** The innermost; the nearest may be one around it. */
+    readonly deadline?: Deadline,
+    readonly progress?: Progress,
+    readonly lingering?: Lingering,
+  ) {}
+
+  /** Aborted when nobody waits for the call any more. */
+  get signal(): AbortSignal {
+    // One that nothing aborts is made afresh: listeners on a shared one would pile up.
+    return this.cancellation?.signal ?? new AbortController().signal;
+  }
+
+  /** Milliseconds left before the nearest deadline; `undefined` without one. */
+  get remainingTime(): number | undefined {
+    let nearest: number | undefined;
+    for (let each = this.deadline; each !== undefined; each = each.outer) {
+      if (!each.over) nearest = Math.min(nearest ?? Infinity, each.at - each.clock.now());
+    }
+    return nearest === undefined ? undefined : Math.max(0, nearest);
+  }
+
+  forAttempt(attempt: number): CallContext {
+    if (attempt === this.attempt) return this;
+    return new CallContext(
+      attempt,
+      this.cancellation,
+      this.deadline,
+      this.progress,
+      this.lingering,
+    );
+  }
+
+  /** The same call, to be stopped by `cancellation`, which may have a deadline. */
+  within(cancellation: Cancellation, deadline = this.deadline): CallContext {
+    return new CallContext(this.attempt, cancellation, deadline, this.progress, this.lingering);
+  }
+
+  /** The same call, with one who wants to know what work outlives its answer. */
+  watchedBy(lingering: Lingering): CallContext {
+    return new CallContext(
+      this.attempt,
+      this.cancellation,
+      this.deadline,
+      this.progress,
+      lingering,
+    );
+  }
+
+  /**
+   * What a call made by the protected function inherits: not how far this one's answer has come, nor
+   * what has ended. Work that a call has started and that goes on, a timer or a consumer, is free of it.
+   */
+  forNestedCall(): CallContext {
+    const cancellation = stillBinding(this.cancellation);
+    let { deadline } = this;
+    while (deadline?.over === true) deadline = deadline.outer;
+    const inherits =
+      cancellation === this.cancellation &&
+      deadline === this.deadline &&
+      this.progress === undefined &&
+      this.lingering === undefined;
+    return inherits ? this : new CallContext(this.attempt, cancellation, deadline);
+  }
+
+  /** The same call, whose attempts share `progress`. */
+  following(progress: Progress): CallContext {
+    return new CallContext(this.attempt, this.cancellation, this.deadline, progress);
+  }
+
+  /** The time-out behind an abort error: work that heeds its signal often rejects with one of its own. */
+  timedOutWith(error: unknown): unknown {
+    const reason = this.cancellation?.aborted === true ? this.cancellation.reason : undefined;
+    return isAbortError(error) && isTimeLimit(reason) ? reason : undefined;
+  }
+
+  /** Whether `error` is what the caller aborted this call with. A time limit's abort is a time-out. */
+  abortedWith(error: unknown): boolean {
+    const { cancellation } = this;
+    return (
+      cancellation !== undefined &&
+      cancellation.aborted &&
+      cancellation.reason === error &&
+      !isTimeLimit(error)
+    );
+  }
+}
+
+/** A limit of ours, not one that the caller set for itself. */
+function isTimeLimit(reason: unknown): boolean {
+  return isResilienceError(reason, 'TIMEOUT') && !(reason instanceof CallerTimeoutError);
+}
+
+/** A call that nothing stops, in its first attempt. */
+export const PLAIN = new CallContext(1);

@@ -166,6 +166,25 @@ describe('R45 inside a call', () => {
     expect(await later).toBe(1);
   });
 
+  it('what it leaves running is free of its own signal, not of that of the call around it', async () => {
+    const [outer, own] = [new AbortController(), new AbortController()];
+    const breaker = new CircuitBreaker('b');
+    let later: Promise<AbortSignal> | undefined;
+    const inner = (): Promise<void> =>
+      breaker.execute(
+        () => {
+          later = turns(20).then(() => breaker.execute(({ signal }) => signal));
+        },
+        { signal: own.signal },
+      );
+    await breaker.execute(inner, { signal: outer.signal });
+    const signal = await later;
+    own.abort();
+    expect(signal?.aborted).toBe(false);
+    outer.abort(down);
+    expect(signal?.reason).toBe(down);
+  });
+
   it('a generator knows it in every item', async () => {
     const seen: unknown[] = [];
     const numbers = retrying().wrap(async function* () {

@@ -31,6 +31,7 @@ const hedged = (options: HedgeOptions): HedgePolicy => hedge(options, { runtime:
 const after = <T>(time: number, end: () => T): Promise<T> =>
   new Promise<void>((resolve) => lab.clock.setTimeout(() => resolve(), time)).then(end);
 const never = (): Promise<never> => new Promise(() => undefined);
+const hang = (): Promise<never> => new Promise(() => undefined);
 const failing = (error: unknown) => (): never => {
   throw error;
 };
@@ -59,6 +60,26 @@ class Tries {
 }
 
 describe('R64 a hedge', () => {
+  it('sets a timer only while another try may start', async () => {
+    void settled(hedged({ delay: 20 }).execute(hang));
+    expect(lab.clock.pendingTimers).toBe(1);
+    await lab.clock.advance(20);
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  it('sets none in a call that is aborted already', async () => {
+    const controller = new AbortController();
+    const outer = retry({}, { runtime: lab.runtime }).execute(
+      () => {
+        controller.abort(new Error('left'));
+        return hedged({ delay: 20 }).execute(hang);
+      },
+      { signal: controller.signal },
+    );
+    expect(await settled(outer)).toEqual({ error: new Error('left') });
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
   it('also follows the first call of a function that does not show that it gives a promise', async () => {
     const { begun, work } = new Tries('100s 10s');
     const guarded = hedged({ delay: 20 }).wrap((): unknown => work(PLAIN));

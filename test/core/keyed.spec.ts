@@ -11,6 +11,7 @@ import {
   pipeline,
   retry,
 } from 'nestjs-bulwark/core';
+import { settlePromises } from 'nestjs-bulwark/testing';
 import { Lab, down, settled, thrownBy } from '../support/lab.js';
 
 let lab: Lab;
@@ -66,6 +67,32 @@ describe('R72 a breaker for each key', () => {
     expect(family.for('a').stats).toMatchObject({ failedCalls: 1, lastFailure: down });
     expect(await lab.errorOf(charge('a', false))).toMatchObject({ breakerName: 'tenants[a]' });
     expect(await charge('b', false)).toBe('b');
+  });
+
+  it('counts a call that its caller gave up as ignored', async () => {
+    const family = familyWith();
+    const controller = new AbortController();
+    const running = pipeline(retry({ maxAttempts: 1 }), family).execute(
+      () => {
+        controller.abort(down);
+        return Promise.reject(down);
+      },
+      { signal: controller.signal },
+    );
+    expect(await settled(running)).toEqual({ error: down });
+    await settlePromises();
+    expect(family.for('').stats).toMatchObject({ ignoredCalls: 1, failedCalls: 0, inFlight: 0 });
+  });
+
+  it('counts no call for a first look at a stream', async () => {
+    const family = familyWith();
+    async function* numbers(): AsyncGenerator<number> {
+      yield 1;
+    }
+    const list = family.wrap(() => numbers());
+    for await (const n of list()) expect(n).toBe(1);
+    await settlePromises();
+    expect(family.for('').stats).toMatchObject({ totalCalls: 1, successfulCalls: 1 });
   });
 
   it('rejects with the time of its own key', async () => {

@@ -259,7 +259,7 @@ describe('gates side by side', () => {
     const { run } = compile([layer, ...inner.stages()]);
     const refused = run(() => 1, undefined, undefined, PLAIN);
     await expect(refused).rejects.toBeInstanceOf(CircuitBreakerError);
-    expect(given).toEqual([refused]);
+    expect(given).toEqual([expect.any(Promise)]);
   });
 
   it('no stage at all is the function itself', () => {

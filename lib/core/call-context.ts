@@ -1,17 +1,5 @@
-import { type Cancellation, isAbortError, stillBinding } from './cancellation.js';
+import { type Cancellation, CancelScope, isAbortError, stillBinding } from './cancellation.js';
 import { CallerTimeoutError, isResilienceError } from './errors.js';
-import type { Clock } from './runtime.js';
-
-/** An instant on a clock after which nobody waits for the call. */
-export interface Deadline {
-  readonly clock: Clock;
-  /** Milliseconds, on that clock's monotonic scale. */
-  readonly at: number;
-  /** Its work has ended: it binds nothing that the work has started and that goes on. */
-  readonly over: boolean;
-  /** The one around it. */
-  readonly outer: Deadline | undefined;
-}
 
 /** Shared by every attempt of one call: whether part of the answer has reached the caller. */
 export interface Progress {
@@ -38,8 +26,6 @@ export class CallContext {
     /** 1-based attempt of the nearest retry. */
     readonly attempt: number,
     readonly cancellation?: Cancellation,
-    /** The innermost; the nearest may be one around it. */
-    readonly deadline?: Deadline,
     readonly progress?: Progress,
     readonly lingering?: Lingering,
   ) {}
@@ -53,37 +39,27 @@ export class CallContext {
   /** Milliseconds left before the nearest deadline; `undefined` without one. */
   get remainingTime(): number | undefined {
     let nearest: number | undefined;
-    for (let each = this.deadline; each !== undefined; each = each.outer) {
-      if (!each.over) nearest = Math.min(nearest ?? Infinity, each.at - each.clock.now());
+    let scope = stillBinding(this.cancellation);
+    for (; scope instanceof CancelScope; scope = scope.parent) {
+      const { timeLeft } = scope;
+      if (timeLeft !== undefined) nearest = Math.min(nearest ?? Infinity, timeLeft);
     }
     return nearest === undefined ? undefined : Math.max(0, nearest);
   }
 
   forAttempt(attempt: number): CallContext {
     if (attempt === this.attempt) return this;
-    return new CallContext(
-      attempt,
-      this.cancellation,
-      this.deadline,
-      this.progress,
-      this.lingering,
-    );
+    return new CallContext(attempt, this.cancellation, this.progress, this.lingering);
   }
 
-  /** The same call, to be stopped by `cancellation`, which may have a deadline. */
-  within(cancellation: Cancellation, deadline = this.deadline): CallContext {
-    return new CallContext(this.attempt, cancellation, deadline, this.progress, this.lingering);
+  /** The same call, to be stopped by `cancellation`. */
+  within(cancellation: Cancellation): CallContext {
+    return new CallContext(this.attempt, cancellation, this.progress, this.lingering);
   }
 
   /** The same call, with one who wants to know what work outlives its answer. */
   watchedBy(lingering: Lingering): CallContext {
-    return new CallContext(
-      this.attempt,
-      this.cancellation,
-      this.deadline,
-      this.progress,
-      lingering,
-    );
+    return new CallContext(this.attempt, this.cancellation, this.progress, lingering);
   }
 
   /**
@@ -92,19 +68,16 @@ export class CallContext {
    */
   forNestedCall(): CallContext {
     const cancellation = stillBinding(this.cancellation);
-    let { deadline } = this;
-    while (deadline?.over === true) deadline = deadline.outer;
     const inherits =
       cancellation === this.cancellation &&
-      deadline === this.deadline &&
       this.progress === undefined &&
       this.lingering === undefined;
-    return inherits ? this : new CallContext(this.attempt, cancellation, deadline);
+    return inherits ? this : new CallContext(this.attempt, cancellation);
   }
 
   /** The same call, whose attempts share `progress`. */
   following(progress: Progress): CallContext {
-    return new CallContext(this.attempt, this.cancellation, this.deadline, progress);
+    return new CallContext(this.attempt, this.cancellation, progress);
   }
 
   /** The time-out behind an abort error: work that heeds its signal often rejects with one of its own. */

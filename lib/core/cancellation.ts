@@ -14,59 +14,82 @@ const nothing = (): void => undefined;
 /**
  * An abort that this library controls (a time limit, a losing hedge, an unsubscribe), passed on from
  * its parents as well. It listens to them only while somebody listens to it: `new AbortController()`
- * costs 2 us, and most calls never ask.
+ * costs 2 us, and most calls never ask. Once its work has ended, it lets through what aborts the call
+ * around it, for what the work has left behind, and adds nothing of its own.
  */
 export class CancelScope implements Cancellation {
+  #parent: Cancellation | undefined;
   #own: { reason: unknown } | undefined;
   #listeners: Set<Listener> | undefined;
-  #leaveParents: (() => void)[] | undefined;
+  #leaveParent: (() => void) | undefined;
+  #leaveSignal: (() => void) | undefined;
   #controller: AbortController | undefined;
-  #closed = false;
+  #ignoreController: (() => void) | undefined;
+  #over = false;
 
-  // Two fields, not a list: a scope is made for each call, and a list costs two arrays.
+  /**
+   * @param parent of the call around this one
+   * @param callerSignal of the caller's own
+   */
   constructor(
-    /** Of the call around this one. */
-    readonly parent?: Cancellation,
-    private readonly otherParent?: Cancellation,
-  ) {}
+    parent?: Cancellation,
+    private readonly callerSignal?: Cancellation,
+  ) {
+    this.#parent = parent;
+  }
+
+  /** Of the nearest call around this one whose work has not ended. The others are forgotten. */
+  get parent(): Cancellation | undefined {
+    return (this.#parent = stillBinding(this.#parent));
+  }
 
   /** Its work has ended. */
   get over(): boolean {
-    return this.#closed;
+    return this.#over;
+  }
+
+  /** Milliseconds until it aborts by itself; may be below 0. `undefined` where no time limits it. */
+  get timeLeft(): number | undefined {
+    return undefined;
   }
 
   get aborted(): boolean {
-    return this.#own !== undefined || (!this.#closed && this.#abortedParent() !== undefined);
+    return this.#own !== undefined || this.#abortedParent() !== undefined;
   }
 
   get reason(): unknown {
-    if (this.#own !== undefined) return this.#own.reason;
-    return this.#closed ? undefined : this.#abortedParent()?.reason;
+    return this.#own === undefined ? this.#abortedParent()?.reason : this.#own.reason;
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = (this.#controller = new AbortController());
-      this.onAbort((reason) => controller.abort(reason));
+      if (!this.#over) this.#ignoreController = this.onAbort((reason) => controller.abort(reason));
+      else if (this.#own !== undefined) controller.abort(this.#own.reason);
     }
     return this.#controller.signal;
   }
 
   abort(reason: unknown): void {
-    if (this.#own !== undefined || this.#closed) return;
+    if (this.#own !== undefined || this.#over) return;
     // A parent may have been first, while nobody listened to it.
-    const own = (this.#own = { reason: (this.#abortedParent() ?? { reason }).reason });
-    this.#release();
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    listeners?.forEach((listener) => listener(own.reason));
+    this.#abortWith((this.#abortedParent() ?? { reason }).reason);
   }
 
-  /** The call is over: nothing aborts its signal any more, and no parent is listened to. */
+  #abortWith(reason: unknown): void {
+    if (this.#own !== undefined) return;
+    this.#own = { reason };
+    const listeners = this.#listeners;
+    this.#silence();
+    listeners?.forEach((listener) => listener(reason));
+  }
+
+  /** The work has ended: nothing aborts its signal any more. */
   close(): void {
-    this.#closed = true;
-    this.#listeners = undefined;
-    this.#release();
+    this.#over = true;
+    this.#ignoreController?.();
+    this.#leaveSignal?.();
+    this.#leaveSignal = undefined;
   }
 
   onAbort(listener: Listener): () => void {
@@ -74,7 +97,7 @@ export class CancelScope implements Cancellation {
       listener(this.reason);
       return nothing;
     }
-    if (this.#closed) return nothing;
+    if (this.#over) return this.parent?.onAbort(listener) ?? nothing;
     this.#listeners ??= this.#listenToParents();
     this.#listeners.add(listener);
     return () => {
@@ -84,36 +107,31 @@ export class CancelScope implements Cancellation {
   }
 
   #listenToParents(): Set<Listener> {
-    for (const parent of [this.parent, this.otherParent]) {
-      if (parent === undefined) continue;
-      (this.#leaveParents ??= []).push(parent.onAbort((reason) => this.abort(reason)));
-    }
+    const pass = (reason: unknown): void => this.#abortWith(reason);
+    this.#leaveParent = this.parent?.onAbort(pass);
+    this.#leaveSignal = this.callerSignal?.onAbort(pass);
     return new Set();
   }
 
   #silence(): void {
     this.#listeners = undefined;
-    this.#release();
-  }
-
-  #release(): void {
-    const leaves = this.#leaveParents;
-    if (leaves === undefined) return;
-    this.#leaveParents = undefined;
-    for (const leave of leaves) leave();
+    this.#leaveParent?.();
+    this.#leaveSignal?.();
+    this.#leaveParent = this.#leaveSignal = undefined;
   }
 
   #abortedParent(): Cancellation | undefined {
-    if (this.parent?.aborted === true) return this.parent;
-    return this.otherParent?.aborted === true ? this.otherParent : undefined;
+    const { parent } = this;
+    if (parent?.aborted === true) return parent;
+    return !this.#over && this.callerSignal?.aborted === true ? this.callerSignal : undefined;
   }
 }
 
-/** Without the scopes of work that has ended: what it has left behind is free of them, and keeps none. */
+/** What aborts a call that begins now: scopes of work that has ended do not, and are not kept. */
 export function stillBinding(cancellation: Cancellation | undefined): Cancellation | undefined {
-  let binding = cancellation;
-  while (binding instanceof CancelScope && binding.over) binding = binding.parent;
-  return binding;
+  if (!(cancellation instanceof CancelScope)) return cancellation;
+  const { parent } = cancellation; // asked for in any case, so that it forgets the ended ones
+  return cancellation.over ? parent : cancellation;
 }
 
 /**

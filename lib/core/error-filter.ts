@@ -1,7 +1,6 @@
 import { isAsyncFunction } from 'node:util/types';
 import { isAbortError } from './cancellation.js';
 import { isRejection, isResilienceError } from './errors.js';
-import { isStreamShown } from './result-kind.js';
 import { isTransientError } from './transient-error.js';
 import type { Rule } from './validation.js';
 
@@ -24,8 +23,7 @@ export type ErrorFilter = ErrorMatcher | readonly ErrorMatcher[];
 export type CompiledFilter = (error: unknown) => boolean;
 
 /**
- * Compiles a filter once. It may throw where a predicate does, and is not asked about a call that never
- * was one.
+ * Compiles a filter once. It may throw where a predicate does.
  * @param special what neither `Error` nor `isTransientError` names: they name nothing in particular
  */
 export function compileFilter(
@@ -33,7 +31,7 @@ export function compileFilter(
   special: CompiledFilter = isOwnAnswer,
 ): CompiledFilter {
   const matchers = matchersOf(filter).map((matcher) => compileMatcher(matcher, special));
-  return (error) => !isStreamShown(error) && matchers.some((matches) => matches(error));
+  return (error) => matchers.some((matches) => matches(error));
 }
 
 function compileMatcher(matcher: ErrorMatcher, special: CompiledFilter): CompiledFilter {

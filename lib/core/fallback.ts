@@ -89,12 +89,13 @@ export class FallbackPolicy extends Policy implements Layer {
 
   link(next: Run): Run {
     return (work, self, args, call) => {
+      const abortedBefore = isAborted(call);
       const unstored = beginsUnstored(call);
       return promised(next, work, self, args, call).then(
         unstored ? endUnstored : undefined,
         (error: unknown) => {
           if (unstored) unstoredCallEnds();
-          return this.#answer(error, self, args, call);
+          return this.#answer(error, self, args, call, abortedBefore);
         },
       );
     };
@@ -112,14 +113,19 @@ export class FallbackPolicy extends Policy implements Layer {
     self: unknown,
     args: readonly unknown[] | undefined,
     call: CallContext,
+    abortedBefore: boolean,
   ): Promise<unknown> {
-    if (!this.#covers(error, call)) throw error;
+    if (!this.#covers(error, call, abortedBefore)) throw error;
     return this.#serve(error, self, args ?? [call], call);
   }
 
-  /** Nobody is there to be answered after an abort, nor can an answer begin twice. */
-  #covers(error: unknown, call: CallContext): boolean {
-    if (call.cancellation?.aborted === true || call.progress?.committed === true) return false;
+  /**
+   * Nobody is there to be answered after an abort, nor can an answer begin twice. A call that began in
+   * an aborted one, to clean up after it, has somebody who waits for it.
+   */
+  #covers(error: unknown, call: CallContext, abortedBefore: boolean): boolean {
+    if (!abortedBefore && isAborted(call)) return false;
+    if (call.progress?.committed === true) return false;
     try {
       return this.#matches(error);
     } catch (thrown) {
@@ -160,15 +166,22 @@ export class FallbackPolicy extends Policy implements Layer {
   }
 }
 
+function isAborted({ cancellation }: CallContext): boolean {
+  return cancellation !== undefined && cancellation.aborted;
+}
+
 type Answer = (
   error: unknown,
   self: unknown,
   args: readonly unknown[] | undefined,
   call: CallContext,
+  abortedBefore: boolean,
 ) => Promise<unknown>;
 
 /** A call whose failure the fallback answers. */
 class ReplacedFailure implements Receiver {
+  private readonly abortedBefore = isAborted(this.call);
+
   constructor(
     private readonly answer: Answer,
     private readonly self: unknown,
@@ -182,7 +195,10 @@ class ReplacedFailure implements Receiver {
   }
 
   fail(error: unknown): void {
-    deliverTo(this.receiver, this.answer(error, this.self, this.args, this.call));
+    deliverTo(
+      this.receiver,
+      this.answer(error, this.self, this.args, this.call, this.abortedBefore),
+    );
   }
 }
 

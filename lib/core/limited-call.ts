@@ -1,11 +1,10 @@
 import type { AsyncPlace } from './async-place.js';
 import { CancelScope } from './cancellation.js';
-import type { CallContext, Deadline } from './call-context.js';
+import type { CallContext, Lingering } from './call-context.js';
 import { PassedAnswer } from './deliver.js';
 import { TimeoutError, withoutStack } from './errors.js';
 import type { Receiver } from './policy.js';
 import { isStreamShown } from './result-kind.js';
-import type { Clock } from './runtime.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 import type { TimeLimitPolicy } from './time-limit.js';
 
@@ -52,33 +51,33 @@ export class RunningCalls extends TimedQueue<TimedCall> {
 }
 
 /**
- * One call: what aborts its work, its deadline, its place among the others and the receiver of its
- * answer, in one allocation.
+ * One call: what aborts its work, and when, its place among the others and the receiver of its answer,
+ * in one allocation.
  */
-export class LimitedCall extends CancelScope implements Deadline, TimedCall, Receiver {
+export class LimitedCall extends CancelScope implements TimedCall, Receiver {
   readonly at: number;
   previous: TimedCall | undefined;
   next: TimedCall | undefined;
 
+  // Not the context whole: it leads to the calls around this one, of which the ended ones are forgotten.
+  private readonly lingering: Lingering | undefined;
+
   constructor(
     private readonly running: RunningCalls,
-    private readonly call: CallContext,
+    { cancellation, lingering }: CallContext,
     /** Let go of with the answer: abandoned work must not keep what the call ends with. */
     private receiver: Receiver | undefined,
     /** The async context of the call, where a time-out is to be answered in it. */
     private readonly place?: AsyncPlace,
   ) {
-    super(call.cancellation);
+    super(cancellation);
+    this.lingering = lingering;
     this.at = running.nextAt;
     running.add(this);
   }
 
-  get clock(): Clock {
-    return this.running.policy.runtime.clock;
-  }
-
-  get outer(): Deadline | undefined {
-    return this.call.deadline;
+  override get timeLeft(): number {
+    return this.at - this.running.policy.runtime.clock.now();
   }
 
   succeed(value: unknown): void {
@@ -112,7 +111,7 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
     policy.calls.timed_out++;
     const { events } = policy.runtime;
     if (events?.listening === true) events.emit('time-limit.exceeded', policy, { limit });
-    this.call.lingering?.begins();
+    this.lingering?.begins();
     this.abort(error); // before the answer: what tries again must find the work told
     if (this.place === undefined) receiver.fail(error);
     else this.place.runInAsyncScope(() => receiver.fail(error));
@@ -122,7 +121,7 @@ export class LimitedCall extends CancelScope implements Deadline, TimedCall, Rec
   /** Its caller was answered at the limit. */
   #endLate(): void {
     this.close();
-    this.call.lingering?.ends();
+    this.lingering?.ends();
   }
 
   /** Nothing aborts the signal of work that has settled. */

@@ -18,11 +18,28 @@ export function givenOptions<T extends object>(
 
 /**
  * A change that is planned now, so that it fails now, and planned again when it is made: what others
- * have changed in between stays.
+ * have changed in between stays. What their owner writes into `changes` in between does not count.
  */
-export function prepared(plan: () => () => void): () => void {
-  plan();
-  return () => plan()();
+export function prepared<C>(changes: C, plan: (changes: C) => () => void): () => void {
+  const asked = copyOf(changes, DEEPEST) as C;
+  plan(asked);
+  return () => plan(asked)();
+}
+
+/** Group, name, option, and what the option consists of. */
+const DEEPEST = 4;
+
+/** Of plain objects; policies, filters and whatever else stand in them are taken as they are. */
+function copyOf(value: unknown, depth: number): unknown {
+  if (depth === 0 || !isPlainObject(value)) return value;
+  const entries = Object.entries(value).map(([key, part]) => [key, copyOf(part, depth - 1)]);
+  return Object.fromEntries(entries);
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** What others have built on: a policy is known by its name, and timings stand in compiled pipelines. */

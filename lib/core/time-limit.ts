@@ -99,7 +99,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
       // A promise brings its caller back to where it was; what receives here would be in the timer's.
       const place = outermost ? undefined : new AsyncPlace();
       const limited = new LimitedCall(running, call, receiver, place);
-      next(work, self, args, call.within(limited, limited), limited);
+      next(work, self, args, call.within(limited), limited);
     };
   }
 
@@ -127,9 +127,9 @@ export class TimeLimitPolicy extends Policy implements Layer {
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: Duration | Partial<TimeLimitOptions>): () => void {
-    return prepared(() => {
+    return prepared(changes, (asked) => {
       const path = `timeLimit(${this.name})`;
-      const live = changedOptions(this.#live, optionsOf(changes), timeLimitSchema, path);
+      const live = changedOptions(this.#live, optionsOf(asked), timeLimitSchema, path);
       return () => {
         this.#live = live;
         this.#running = new RunningCalls(this, live.inForce.limit);

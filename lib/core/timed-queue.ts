@@ -79,7 +79,10 @@ export abstract class TimedQueue<E extends Link<E>> {
   }
 
   #awaken(): void {
-    if (this.#timer !== undefined) return void this.#timer.ref?.();
+    if (this.#timer !== undefined) {
+      if (this.runtime.lifetime?.ended !== true) this.#timer.ref?.();
+      return;
+    }
     this.#leaveLifetime ??= this.runtime.lifetime?.onEnd(() => this.shutDown());
     this.#setTimer();
   }

@@ -4,7 +4,7 @@ import type { Runtime } from './runtime.js';
 import { ROUNDING } from './timed-queue.js';
 
 /**
- * Waits `delay` ms, and no less where the timer fires early. Rejects at once with the reason when the call is aborted, and with an AbortError
+ * Waits `delay` ms, from 5 ms on no less where the timer fires early. Rejects at once with the reason when the call is aborted, and with an AbortError
  * when the application shuts down. Timer and listeners are gone on every exit.
  */
 export function wait(

@@ -45,7 +45,7 @@ export class ResilienceConfigurator {
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: ResilienceChanges): () => void {
-    return prepared(() => this.#plan(changes));
+    return prepared(changes, (asked) => this.#plan(asked));
   }
 
   #plan(changes: ResilienceChanges): () => void {

@@ -1,7 +1,7 @@
 import type { ContextType, ExecutionContext } from '@nestjs/common';
 import { Observable, throwError } from 'rxjs';
 import { CancelScope } from '../core/cancellation.js';
-import type { CallContext, Deadline } from '../core/call-context.js';
+import type { CallContext } from '../core/call-context.js';
 import { beginCall, runInside } from '../core/context.js';
 import { CallerTimeoutError } from '../core/errors.js';
 import type { Clock, Runtime } from '../core/runtime.js';
@@ -55,18 +55,20 @@ function requestOf(context: ExecutionContext): Request | undefined {
 }
 
 /** What is aborted when the deadline of a request has come. */
-class RequestScope extends CancelScope implements Deadline {
-  readonly outer: Deadline | undefined;
-  readonly at: number;
+class RequestScope extends CancelScope {
+  readonly #at: number;
 
   constructor(
     enclosing: CallContext,
-    readonly clock: Clock,
+    private readonly clock: Clock,
     left: number,
   ) {
     super(enclosing.cancellation);
-    this.outer = enclosing.deadline;
-    this.at = clock.now() + left;
+    this.#at = clock.now() + left;
+  }
+
+  override get timeLeft(): number {
+    return this.#at - this.clock.now();
   }
 }
 
@@ -81,7 +83,7 @@ export function withinDeadline<T>(
   return new Observable((subscriber) => {
     const enclosing = beginCall();
     const scope = new RequestScope(enclosing, clock, left);
-    const call = enclosing.within(scope, scope);
+    const call = enclosing.within(scope);
     const timer = clock.setTimeout(() => scope.abort(expired()), left);
     const leave = lifetime?.onEnd(() => clock.clearTimeout(timer));
     const subscription = runInside(call, () => open().subscribe(subscriber));

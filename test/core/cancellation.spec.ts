@@ -181,22 +181,46 @@ describe('a scope', () => {
     expect(listenersOf(signal)).toBe(1);
   });
 
-  it('closed is never aborted and listens to nobody', () => {
-    const parent = new AbortController();
-    const scope = new CancelScope(cancellationOf(parent.signal));
+  it('closed no longer aborts its signal, and listens to its own caller no more', () => {
+    const [outer, own] = [new AbortController(), new AbortController()];
+    const scope = new CancelScope(cancellationOf(outer.signal), cancellationOf(own.signal));
     const { signal } = scope;
-    const listener = jest.fn();
-    const leave = scope.onAbort(listener);
     scope.close();
-    scope.onAbort(listener);
-    expect(listenersOf(parent.signal)).toBe(0);
-    parent.abort(reason);
+    expect([listenersOf(outer.signal), listenersOf(own.signal)]).toEqual([0, 0]);
+    own.abort(new Error('another'));
     scope.abort(reason);
-    scope.onAbort(listener)();
-    leave();
-    expect(listener).not.toHaveBeenCalled();
-    expect(signal.aborted).toBe(false);
     expect(scope).toMatchObject({ aborted: false, reason: undefined });
+    outer.abort(reason);
+    expect(signal.aborted).toBe(false);
+    expect(scope).toMatchObject({ aborted: true, reason });
+  });
+
+  it.each(['before', 'after'])(
+    'lets those who listen since %s it was closed know of an abort around it',
+    (since) => {
+      const outer = new AbortController();
+      const scope = new CancelScope(cancellationOf(outer.signal));
+      const [listener, left] = [jest.fn(), jest.fn()];
+      if (since === 'after') scope.close();
+      const leave = scope.onAbort(left);
+      scope.onAbort(listener);
+      scope.close();
+      leave();
+      outer.abort(reason);
+      expect(listener.mock.calls).toEqual([[reason]]);
+      expect(left).not.toHaveBeenCalled();
+      expect(listenersOf(outer.signal)).toBe(0);
+    },
+  );
+
+  it('closed and without anything around it hears of nothing', () => {
+    const scope = new CancelScope();
+    const listener = jest.fn();
+    scope.onAbort(listener);
+    scope.close();
+    scope.onAbort(listener)();
+    scope.abort(reason);
+    expect(listener).not.toHaveBeenCalled();
     expect(new CancelScope(scope).aborted).toBe(false);
   });
 

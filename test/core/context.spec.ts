@@ -15,7 +15,7 @@ import {
   withRetry,
 } from 'nestjs-bulwark/core';
 import { CallContext, PLAIN } from '../../lib/core/call-context.js';
-import { CancelScope } from '../../lib/core/cancellation.js';
+import { type Cancellation, CancelScope } from '../../lib/core/cancellation.js';
 import { FakeClock } from 'nestjs-bulwark/testing';
 import { Lab, down, settled } from '../support/lab.js';
 
@@ -207,19 +207,31 @@ describe('R45 inside a call', () => {
 describe('a context', () => {
   it('counts down to the nearest deadline, and never below nothing', () => {
     const clock = new FakeClock(1000);
-    const far = { clock, at: 9000, over: false, outer: undefined };
-    const near = { clock, at: 1500, over: false, outer: far };
-    const inner = { clock, at: 8000, over: false, outer: near };
-    const scope = new CancelScope();
+    class Limit extends CancelScope {
+      constructor(
+        private readonly at: number,
+        parent?: Cancellation,
+      ) {
+        super(parent);
+      }
+      override get timeLeft(): number {
+        return this.at - clock.now();
+      }
+    }
+    const far = new Limit(9000);
+    const near = new Limit(1500, far);
+    const inner = new Limit(8000, near);
     expect(PLAIN.remainingTime).toBeUndefined();
-    expect(PLAIN.within(scope).remainingTime).toBeUndefined();
-    expect(PLAIN.within(scope, far).remainingTime).toBe(8000);
-    const call = PLAIN.within(scope, inner).within(scope);
+    expect(PLAIN.within(new CancelScope()).remainingTime).toBeUndefined();
+    expect(PLAIN.within(far).remainingTime).toBe(8000);
+    const call = PLAIN.within(new CancelScope(inner));
     expect(call.remainingTime).toBe(500);
     clock.jump(499);
     expect(call.forAttempt(2)).toMatchObject({ remainingTime: 1, attempt: 2 });
     clock.jump(1000);
     expect(call.remainingTime).toBe(0);
+    near.close();
+    expect(call.remainingTime).toBe(8000 - 2499);
   });
 
   it('is the same one for the same attempt', () => {

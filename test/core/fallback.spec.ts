@@ -276,3 +276,53 @@ describe('a handler is a part of the call: it', () => {
     expect(cache.snapshot().calls).toEqual({ served: 0, failed: 0 });
   });
 });
+
+describe('R63 a call that begins in an aborted one', () => {
+  const saved = fallback(() => 'saved for later');
+  const undo = (): Promise<unknown> => settled(saved.execute(() => Promise.reject(down)));
+
+  it('gets the fallback as clean-up of an iteration that was left', async () => {
+    let undone: unknown;
+    const items = timeLimit(1000, { runtime: lab.runtime }).wrap(async function* () {
+      try {
+        yield 1;
+        yield 2;
+      } finally {
+        undone = await undo();
+      }
+    });
+    for await (const item of items()) if (item === 1) break;
+    expect(undone).toEqual({ value: 'saved for later' });
+  });
+
+  it('gets the fallback as compensation of work that was told by its signal', async () => {
+    let undone: unknown;
+    const call = settled(
+      timeLimit(100, { runtime: lab.runtime }).execute(async ({ signal }) => {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        undone = await undo();
+      }),
+    );
+    await lab.clock.advance(100);
+    await call;
+    await lab.clock.advance(0);
+    expect(undone).toEqual({ value: 'saved for later' });
+  });
+
+  it('gets the fallback for an abort that the filter names', async () => {
+    const named = fallback(() => 'cached', { on: 'ABORT_ERR' });
+    const controller = new AbortController();
+    let inner: unknown;
+    await settled(
+      falling(() => 'not asked').execute(
+        async () => {
+          controller.abort(down);
+          inner = await settled(named.execute(() => Promise.reject(abort)));
+        },
+        { signal: controller.signal },
+      ),
+    );
+    await lab.clock.advance(0);
+    expect(inner).toEqual({ value: 'cached' });
+  });
+});

@@ -88,3 +88,26 @@ it('a bulkhead made by hand, in which such a call waits, lets it go or start', a
   expect([slots.snapshot().queued, answer]).toEqual([0, expect.anything()]);
   expect(answer).not.toBe('never answered');
 });
+
+it('and no timer keeps the process alive for calls that begin after one has ended', async () => {
+  const { clock, runtime } = new Lab();
+  const first = deferred();
+  class Queue {
+    @TimeLimit(60_000)
+    take(work: Promise<unknown>): Promise<unknown> {
+      return work;
+    }
+  }
+  const module = await Test.createTestingModule({
+    imports: [ResilienceModule.forRoot({ runtime })],
+    providers: [Queue],
+  }).compile();
+  const app = await module.init();
+  const running = app.get(Queue).take(first.promise);
+  await app.close();
+  expect(clock.pendingTimers).toBe(0);
+  first.resolve('done');
+  await running;
+  void settled(app.get(Queue).take(new Promise(() => undefined)));
+  expect(clock.pendingTimers).toBe(0);
+});

@@ -1,5 +1,7 @@
 /** A timer, a consumer or a socket that a call started lives in its async context; what it does is no part of the call. */
 import { EventEmitter } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   type CallContext,
   CircuitProtected,
@@ -147,26 +149,34 @@ it('a call that was answered at its limit, once its work has ended', async () =>
   expect(await begun).toEqual({ value: 'ok' });
 });
 
-it('polls that each start the next keep nothing of the ones before', async () => {
-  const lab = new Lab();
-  const limit = timeLimit(100, { runtime: lab.runtime });
-  const poll = async (left: number): Promise<number> => {
-    const later = deferred();
-    let next: Promise<number> | undefined;
-    const depth = await limit.execute((call) => {
-      next = later.promise.then(() => poll(left - 1));
-      return depthOf(call);
-    });
-    if (left === 0) return depth;
-    later.resolve(undefined);
-    return next as Promise<number>;
-  };
-  expect(await poll(5)).toBe(1);
-});
+it.each(['after it has ended', 'before it ends'])(
+  'polls that each start the next, %s, keep nothing of the ones before',
+  async (when) => {
+    const lab = new Lab();
+    const limit = timeLimit('1h', { runtime: lab.runtime });
+    const calls: WeakRef<CallContext>[] = [];
+    const later = (work: () => void, by: number): void =>
+      void lab.clock.setTimeout(work, when === 'before it ends' ? 1 : by);
+    const poll = (): void => {
+      void limit.execute(async (call) => {
+        calls.push(new WeakRef(call));
+        if (calls.length <= 40) later(poll, 3);
+        await new Promise<void>((end) => void lab.clock.setTimeout(end, 2));
+      });
+    };
+    poll();
+    while (calls.length <= 40) await lab.clock.advance(1);
+    await collectGarbage();
+    const kept = calls.filter((call) => call.deref() !== undefined).length;
+    expect(kept).toBeLessThan(10);
+  },
+);
 
-/** How many deadlines a call keeps. */
-function depthOf({ deadline }: CallContext): number {
-  let depth = 0;
-  for (let each = deadline; each !== undefined; each = each.outer) depth++;
-  return depth;
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  for (let time = 0; time < 3; time++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+  }
 }

@@ -275,6 +275,15 @@ describe('R75 ResilienceConfigurator', () => {
     expect(options).toMatchObject({ failureThreshold: 3, recoveryTimeout: 7 });
   });
 
+  it('changes what was checked, whatever is written into the object later', async () => {
+    const { configurator, breakers } = await open();
+    const payments = { failureThreshold: 3 };
+    const apply = configurator.prepare({ circuitBreakers: { payments } });
+    payments.failureThreshold = -1;
+    apply();
+    expect(breakers.get('payments').options.failureThreshold).toBe(3);
+  });
+
   it('changes the options of one application and of no other', async () => {
     const [one, other] = [await open(), await open()];
     one.configurator.configure({ circuitBreakers: { payments: { failureThreshold: 3 } } });

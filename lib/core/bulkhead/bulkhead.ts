@@ -66,8 +66,8 @@ export class BulkheadPolicy extends Policy {
    */
   prepare(changes: BulkheadOptions): () => void {
     const path = `bulkhead(${this.name})`;
-    return prepared(() => {
-      const live = changedOptions(this.#live, changes, bulkheadSchema, path, (changed, issues) => {
+    return prepared(changes, (asked) => {
+      const live = changedOptions(this.#live, asked, bulkheadSchema, path, (changed, issues) => {
         this.#requireSameForm(changed, path, issues);
       });
       return () => {

@@ -209,8 +209,8 @@ export class CircuitBreaker extends Policy {
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   prepare(changes: CircuitBreakerOptions): () => void {
-    return prepared(() => {
-      const options = changedOptions(this.name, this.#inForce, changes);
+    return prepared(changes, (asked) => {
+      const options = changedOptions(this.name, this.#inForce, asked);
       return () => {
         this.#options = options;
         this.#started?.configure(this.#started.rules.with(options));

@@ -76,8 +76,8 @@ export class KeyedCircuitBreakers extends Policy {
    * @throws ResilienceConfigError naming every option that breaks its rule
    */
   prepare(changes: CircuitBreakerOptions): () => void {
-    return prepared(() => {
-      const options = changedOptions(this.name, this.options, changes);
+    return prepared(changes, (asked) => {
+      const options = changedOptions(this.name, this.options, asked);
       return () => {
         this.#rules = this.#rules.with(options);
         this.#members.forEach((machine) => machine.configure(this.#rules));

@@ -65,10 +65,10 @@ export class RateLimitPolicy extends Policy {
    */
   prepare(changes: Partial<RateLimitOptions>): () => void {
     const path = `rateLimit(${this.name})`;
-    return prepared(() => {
+    return prepared(changes, (asked) => {
       const changed = changedOptions<ResolvedRateLimitOptions>(
         this.#live,
-        changes,
+        asked,
         rateLimitSchema,
         path,
         (options, issues) => this.#requireSameForm(options, path, issues),

@@ -92,10 +92,10 @@ export class RetryPolicy extends Policy implements Layer {
    * @throws ResilienceConfigError as `configure` does
    */
   prepare(changes: RetryOptions | RetryConfig): () => void {
-    return prepared(() => {
-      const given = changes instanceof RetryConfig ? {} : this.#given; // which is complete
+    return prepared(changes, (asked) => {
+      const given = asked instanceof RetryConfig ? {} : this.#given; // which is complete
       const live: LiveOptions<ResolvedRetryOptions> = { given, inForce: this.options };
-      const changed = changedOptions(live, changes, retrySchema, `retry(${this.name})`);
+      const changed = changedOptions(live, asked, retrySchema, `retry(${this.name})`);
       const rules = this.#rulesOf(changed.inForce);
       return () => {
         this.#given = changed.given;

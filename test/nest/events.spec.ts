@@ -1,4 +1,14 @@
-import { type INestApplication, Injectable, type Provider, Scope } from '@nestjs/common';
+import {
+  type INestApplication,
+  Injectable,
+  type MiddlewareConsumer,
+  Module,
+  type NestMiddleware,
+  type NestModule,
+  type Provider,
+  Scope,
+  type Type,
+} from '@nestjs/common';
 import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
@@ -27,11 +37,15 @@ const logger = {
   warn: (m: string) => errors.push(m),
 };
 
-async function start(providers: Provider[], options: ResilienceModuleOptions = {}) {
+async function start(
+  providers: Provider[],
+  options: ResilienceModuleOptions = {},
+  imports: Type[] = [],
+) {
   errors.length = 0;
   const clock = new FakeClock();
   const module = await Test.createTestingModule({
-    imports: [ResilienceModule.forRoot({ runtime: { clock, logger }, ...options })],
+    imports: [ResilienceModule.forRoot({ runtime: { clock, logger }, ...options }), ...imports],
     providers,
   }).compile();
   const app = module.createNestApplication({ logger: false });
@@ -336,6 +350,29 @@ describe('@OnResilienceEvent', () => {
         `@OnResilienceEvent(Listener.hear): there is no circuit breaker "${breaker}" yet (${known}), ` +
         `so it hears nothing until one is made${String(nearest)}`;
       expect(errors).toEqual(nearest === undefined ? [] : [warning]);
+    });
+
+    it('knows those of middleware', async () => {
+      class Listener {
+        @OnResilienceEvent('breaker.opened', { breaker: 'Auth.use' })
+        hear(): void {
+          heard.push('hear');
+        }
+      }
+      class Auth implements NestMiddleware {
+        @CircuitProtected()
+        use(_request: unknown, _response: unknown, next: () => void): void {
+          next();
+        }
+      }
+      @Module({ providers: [Listener] })
+      class WithMiddleware implements NestModule {
+        configure(consumer: MiddlewareConsumer): void {
+          consumer.apply(Auth).forRoutes('*path');
+        }
+      }
+      await start([], {}, [WithMiddleware]);
+      expect(errors).toEqual([]);
     });
 
     @Injectable()

@@ -31,9 +31,9 @@ export class Issues {
     this.list.push(`${path} ${problem}, got ${show(value)}`);
   }
 
-  /** @throws ResilienceConfigError where there was any problem */
+  /** @throws ResilienceConfigError where there was any problem; it tells each once */
   throwIfAny(): void {
-    if (this.list.length > 0) throw new ResilienceConfigError(this.list);
+    if (this.list.length > 0) throw new ResilienceConfigError([...new Set(this.list)]);
   }
 }
 

@@ -4,7 +4,7 @@ import { fallbackToItself } from '../nest/messages.js';
 import type { PolicySpec } from '../nest/policy-spec.js';
 import { protectMethod } from '../nest/protect-method.js';
 
-/** What Nest calls itself, once, and what the language calls: not calls that a policy should stand around. */
+/** What Nest calls itself, once, and what the language calls. */
 const NOT_COVERED = new Set<unknown>([
   'constructor',
   'onModuleInit',
@@ -16,6 +16,12 @@ const NOT_COVERED = new Set<unknown>([
     .map(({ value }): unknown => value)
     .filter((value) => typeof value === 'symbol'),
 ]);
+
+/** Whether calls of the method are ones that a policy should stand around; Node's own symbols are for Node. */
+function isCovered(key: string | symbol): boolean {
+  if (NOT_COVERED.has(key)) return false;
+  return typeof key === 'string' || Symbol.keyFor(key)?.startsWith('nodejs.') !== true;
+}
 
 type Decorated = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => void;
 
@@ -45,7 +51,7 @@ function decorateClass(decorator: string, spec: PolicySpec, type: { prototype: o
     (key) =>
       typeof Object.getOwnPropertyDescriptor(target, key)?.value === 'function' &&
       key !== answeringMethod(spec) &&
-      !NOT_COVERED.has(key),
+      isCovered(key),
   );
   if (methods.length === 0) {
     throw new ResilienceConfigError([

@@ -4,6 +4,7 @@ import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js'
 import { isThenable } from '../core/compile.js';
 import { Issues } from '../core/validation.js';
 import { classesIn, wrappersIn } from './application-classes.js';
+import { checkClasses } from './check-classes.js';
 import { checkSubscriptions } from './events/check-subscriptions.js';
 import { forgetUnknown } from './named-providers.js';
 import { resolveMethods } from './protected-classes.js';
@@ -22,6 +23,8 @@ export class InstanceBinder implements OnModuleInit {
     const issues = new Issues();
     const prototypes = new Set([...classesIn(this.modules)].map((type): unknown => type.prototype));
     forgetUnknown(this.registry, this.modules);
+    // Once more: of middleware, which Nest registers last, nobody knew when the registry was made.
+    checkClasses(this.modules, this.registry, issues);
     for (const wrapper of wrappersIn(this.modules)) {
       if (makesMore(wrapper)) this.#bindWhatItMakes(wrapper);
       for (const instance of instancesOf(wrapper)) {

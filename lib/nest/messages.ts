@@ -27,6 +27,15 @@ export function unknownName(
   return `${place}: ${titleOf(group)} "${name}" is not configured (${list})${suggest(name, known)}`;
 }
 
+/** A listener to a circuit breaker that may still come, or whose name is a mistake. */
+export function unheardBreaker(name: string, place: string, known: readonly string[]): string {
+  const list = known.length === 0 ? 'there is none at all' : `known: ${known.join(', ')}`;
+  return (
+    `${place}: there is no circuit breaker "${name}" yet (${list}), so it hears nothing until one is ` +
+    `made${suggest(name, known)}`
+  );
+}
+
 export function duplicateName(group: string, name: string): string {
   return `${titleOf(group)} "${name}" is configured more than once, with different options`;
 }

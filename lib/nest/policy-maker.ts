@@ -4,7 +4,7 @@ import { ResilienceConfigError } from '../core/errors.js';
 import { Pipeline } from '../core/pipeline.js';
 import { Policy, type PolicySetting } from '../core/policy.js';
 import type { Runtime } from '../core/runtime.js';
-import { Issues, type Schema, callback, requireOptions } from '../core/validation.js';
+import { Issues, type Schema, requireOptions, returning } from '../core/validation.js';
 import { collect } from './collect.js';
 import { keyOfOneBreaker } from './messages.js';
 import type { DefaultOptions } from './named-options.js';
@@ -14,7 +14,9 @@ import { specsOf } from './policy-options.js';
 import type { KeyOptions, PolicyOptions, PolicySpec } from './policy-spec.js';
 import type { PolicyStore } from './policy-store.js';
 
-const keySchema: Schema<KeyOptions> = { key: { rule: callback(), default: undefined } };
+const keySchema: Schema<KeyOptions> = {
+  key: { rule: returning<BreakerKeyFunction>('a key'), default: undefined },
+};
 
 /** Makes the policies of one application from what decorators, the interceptor and names ask for. */
 export class PolicyMaker {

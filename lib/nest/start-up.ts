@@ -1,10 +1,8 @@
 import type { ModulesContainer } from '@nestjs/core';
-import { ResilienceConfigError } from '../core/errors.js';
 import { RetryBudget } from '../core/retry/retry-budget.js';
 import { Issues } from '../core/validation.js';
-import { classesIn, wrappersIn } from './application-classes.js';
+import { checkClasses } from './check-classes.js';
 import { featuresIn } from './features.js';
-import { type AskedName, namesAskedBy } from './inject.js';
 import { SECOND_ROOT, unknownName } from './messages.js';
 import type { ResilienceModuleOptions } from './module-options.js';
 import { readModuleOptions } from './module-schema.js';
@@ -12,7 +10,6 @@ import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
 import { PARTS } from './parts.js';
 import { collect } from './collect.js';
-import { resolveMethods } from './protected-classes.js';
 import { ResilienceRegistry } from './registry.js';
 
 /**
@@ -39,11 +36,8 @@ export function startRegistry(
   registry.names.add(options, issues);
   for (const feature of features) registry.names.add(feature, issues);
   registry.makeConfigured(issues);
-  for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
-  for (const type of classesIn(modules)) {
-    resolveMethods(type, type.prototype as object, registry, issues);
-  }
-  if (issues.list.length > 0) throw new ResilienceConfigError([...new Set(issues.list)]);
+  checkClasses(modules, registry, issues);
+  issues.throwIfAny();
   return registry;
 }
 
@@ -73,15 +67,4 @@ function soundDefaults(
     if (issues.list.length > before) sound[key] = undefined;
   }
   return sound;
-}
-
-function checkNames(
-  asked: readonly AskedName[],
-  registry: ResilienceRegistry,
-  issues: Issues,
-): void {
-  for (const { group, name, where } of asked) {
-    if (registry.names.has(group, name)) continue;
-    issues.list.push(unknownName(group, name, where, registry.names.in(group)));
-  }
 }

@@ -1,4 +1,6 @@
 import 'reflect-metadata';
+import { captureRejectionSymbol } from 'node:events';
+import { inspect } from 'node:util';
 import { jest } from '@jest/globals';
 import {
   Injectable,
@@ -437,6 +439,7 @@ describe('static methods', () => {
 
 describe('R44: on a class', () => {
   const HIDDEN = Symbol('hidden');
+  const AUDIT: unique symbol = Symbol.for('shop.audit');
   class Base {
     async inherited(): Promise<string> {
       return 'inherited';
@@ -487,6 +490,15 @@ describe('R44: on a class', () => {
     *[Symbol.iterator](): Generator<string> {
       yield 'an item';
     }
+    [inspect.custom](): string {
+      return 'Orders(3)';
+    }
+    [captureRejectionSymbol](): void {
+      this.hooks.push('rejection');
+    }
+    async [AUDIT](): Promise<string> {
+      return 'audited';
+    }
   }
 
   it('a decorator covers its own methods: no accessor, hook, constructor, static or inherited one', async () => {
@@ -495,9 +507,12 @@ describe('R44: on a class', () => {
     expect(orders.total).toBe(3);
     await Promise.all([orders.charge(), orders.refund(), orders.inherited(), orders.field()]);
     await Promise.all([orders.configure(), orders[HIDDEN](), Orders.create()]);
+    await orders[AUDIT]();
     expect([...orders]).toEqual(['an item']);
+    expect(inspect(orders)).toBe('Orders(3)');
     expect(breakersOf(app)).toEqual([
       'Orders.Symbol(hidden)',
+      'Orders.Symbol(shop.audit)',
       'Orders.charge',
       'Orders.configure',
       'Orders.refund',

@@ -1,4 +1,15 @@
-import { Injectable, Scope } from '@nestjs/common';
+import {
+  type INestApplication,
+  Injectable,
+  type MiddlewareConsumer,
+  Module,
+  type NestMiddleware,
+  type NestModule,
+  type Provider,
+  Scope,
+  type Type,
+} from '@nestjs/common';
+import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
   Bulkhead,
@@ -15,7 +26,7 @@ import {
   TimeLimit,
 } from 'nestjs-bulwark';
 import { FakeClock } from 'nestjs-bulwark/testing';
-import { closeAll, start as startApplication, startUpIssues } from './support/applications.js';
+import { closeAll, moduleOf, startUpIssues } from './support/applications.js';
 import { Span } from './support/span.js';
 
 afterEach(closeAll);
@@ -26,11 +37,15 @@ const logger = {
   warn: (m: string) => errors.push(m),
 };
 
-async function start(providers: (new () => object)[], options: ResilienceModuleOptions = {}) {
+async function start(
+  providers: Provider[],
+  options: ResilienceModuleOptions = {},
+  imports: Type[] = [],
+) {
   errors.length = 0;
   const clock = new FakeClock();
   const module = await Test.createTestingModule({
-    imports: [ResilienceModule.forRoot({ runtime: { clock, logger }, ...options })],
+    imports: [ResilienceModule.forRoot({ runtime: { clock, logger }, ...options }), ...imports],
     providers,
   }).compile();
   const app = module.createNestApplication({ logger: false });
@@ -267,7 +282,7 @@ describe('@OnResilienceEvent', () => {
     await app.close();
   });
 
-  it.each<[string, unknown, unknown, string | undefined]>([
+  it.each<[string, unknown, unknown, string]>([
     [
       'a type',
       'breaker.opend',
@@ -279,47 +294,116 @@ describe('@OnResilienceEvent', () => {
     ['a filter that is none', '*', 'a', ' must be an object of options, got "a"'],
     ['a policy that is no name', '*', { policy: 1 }, '.policy must be a non-empty string, got 1'],
     [
-      'a circuit breaker',
-      'breaker.opened',
-      { breaker: 'paymets' },
-      ': circuit breaker "paymets" is not configured (known: payments, Pager.page); did you mean "payments"?',
+      'a breaker that is no name',
+      '*',
+      { breaker: 1 },
+      '.breaker must be a non-empty string, got 1',
     ],
-    [
-      'one of a key',
-      'breaker.opened',
-      { breaker: 'tenants[acme]' },
-      ': circuit breaker "tenants[acme]" is not configured (known: payments, Pager.page)',
-    ],
-    ['nothing: of a key', 'breaker.opened', { breaker: 'payments[acme]' }, undefined],
-    ['nothing: of a method with keys', 'breaker.opened', { breaker: 'Pager.load[a]' }, undefined],
-    ['nothing: of a method', 'breaker.opened', { breaker: 'Pager.page' }, undefined],
-  ])(
-    'R31, R34: start-up fails where it does not know %s',
-    async (_what, types, filter, message) => {
-      class Pager {
-        @OnResilienceEvent(types as '*', filter as object)
+  ])('R34: start-up fails where it does not know %s', async (_what, types, filter, message) => {
+    class Listener {
+      @OnResilienceEvent(types as '*', filter as object)
+      hear(): void {
+        heard.push('hear');
+      }
+    }
+    const imports = [ResilienceModule.forRoot()];
+    const byFactory = { provide: 'listener', useFactory: () => new Listener() };
+    for (const provider of [Listener, byFactory]) {
+      const issues = await startUpIssues({ imports, providers: [provider] });
+      expect(issues).toEqual([`@OnResilienceEvent(Listener.hear)${message}`]);
+    }
+  });
+
+  describe('to one circuit breaker', () => {
+    class Gateway {
+      @CircuitProtected({ failureThreshold: 1 })
+      charge(): Promise<string> {
+        return fails();
+      }
+      @CircuitProtected({}, { key: (tenant: string) => tenant })
+      async load(tenant: string): Promise<string> {
+        return tenant;
+      }
+    }
+    const circuitBreakers = { payments: {}, 'orders[eu]': {} };
+    const known = 'known: payments, orders[eu], Gateway.charge';
+
+    it.each<[string, string | undefined]>([
+      ['payments', undefined],
+      ['payments[acme]', undefined],
+      ['orders[eu][acme]', undefined],
+      ['payments[[acme]]', undefined],
+      ['Gateway.charge', undefined],
+      ['Gateway.load[acme]', undefined],
+      ['paymets', '; did you mean "payments"?'],
+      ['tenants[acme]', ''],
+      ['payments[acme', '; did you mean "payments"?'],
+    ])('%s: warns if there is none', async (breaker, nearest) => {
+      class Listener {
+        @OnResilienceEvent('breaker.opened', { breaker })
+        hear(): void {
+          heard.push(breaker);
+        }
+      }
+      await start([Gateway, Listener], { circuitBreakers });
+      const warning =
+        `@OnResilienceEvent(Listener.hear): there is no circuit breaker "${breaker}" yet (${known}), ` +
+        `so it hears nothing until one is made${String(nearest)}`;
+      expect(errors).toEqual(nearest === undefined ? [] : [warning]);
+    });
+
+    it('knows those of middleware', async () => {
+      class Listener {
+        @OnResilienceEvent('breaker.opened', { breaker: 'Auth.use' })
+        hear(): void {
+          heard.push('hear');
+        }
+      }
+      class Auth implements NestMiddleware {
         @CircuitProtected()
-        page(): void {
-          heard.push('page');
-        }
-        @CircuitProtected({}, { key: (tenant: string) => tenant })
-        load(tenant: string): string {
-          return tenant;
+        use(_request: unknown, _response: unknown, next: () => void): void {
+          next();
         }
       }
-      const imports = [ResilienceModule.forRoot({ circuitBreakers: { payments: {} } })];
-      const byClass = { imports, providers: [Pager] };
-      const byFactory = {
-        imports,
-        providers: [{ provide: 'pager', useFactory: () => new Pager() }],
-      };
-      for (const metadata of message === undefined ? [] : [byClass, byFactory]) {
-        const issues = await startUpIssues(metadata);
-        expect(issues).toEqual([`@OnResilienceEvent(Pager.page)${String(message)}`]);
+      @Module({ providers: [Listener] })
+      class WithMiddleware implements NestModule {
+        configure(consumer: MiddlewareConsumer): void {
+          consumer.apply(Auth).forRoutes('*path');
+        }
       }
-      if (message === undefined) await startApplication(byClass);
-    },
-  );
+      await start([], {}, [WithMiddleware]);
+      expect(errors).toEqual([]);
+    });
+
+    @Injectable()
+    class Listener {
+      @OnResilienceEvent('breaker.opened', { breaker: 'Gateway.charge' })
+      hear({ name }: ResilienceEvent<'breaker.opened'>): void {
+        heard.push(name);
+      }
+    }
+    const factory = { provide: Gateway, useFactory: () => new Gateway() };
+
+    it.each<[string, Provider[], (app: INestApplication) => Promise<Gateway>]>([
+      ['a request', [{ ...factory, scope: Scope.REQUEST }], (app) => app.resolve(Gateway)],
+      ['a resolve()', [{ ...factory, scope: Scope.TRANSIENT }], (app) => app.resolve(Gateway)],
+      ['ModuleRef.create()', [], (app) => app.get(ModuleRef).create(Gateway)],
+      [
+        'a lazily loaded module',
+        [],
+        async (app) => {
+          const lazy = moduleOf({ providers: [Gateway] });
+          return (await app.get(LazyModuleLoader).load(() => lazy)).get(Gateway);
+        },
+      ],
+    ])('hears one that comes with %s', async (_what, providers, gatewayOf) => {
+      const { app } = await start([Listener, ...providers]);
+      const gateway = await gatewayOf(app);
+      await gateway.charge().catch(() => undefined);
+      expect(heard).toEqual(['Gateway.charge']);
+      await app.close();
+    });
+  });
 
   it('says where it cannot be called', async () => {
     @Injectable({ scope: Scope.REQUEST })

@@ -181,7 +181,13 @@ describe('R72: @CircuitProtected with a key', () => {
       'a key that is no function',
       'tenant-api',
       { key: 'tenant' },
-      '@CircuitProtected(Client.call).key must be a function, got "tenant"',
+      '@CircuitProtected(Client.call).key must be a function that returns a key (not async), got "tenant"',
+    ],
+    [
+      'an async key',
+      'tenant-api',
+      { key: async (tenant: string) => tenant },
+      '@CircuitProtected(Client.call).key must be a function that returns a key (not async), got function key',
     ],
     [
       'an option of another name',

@@ -4,7 +4,11 @@ import {
   Get,
   Inject,
   Injectable,
+  type MiddlewareConsumer,
+  Module,
   type ModuleMetadata,
+  type NestMiddleware,
+  type NestModule,
   Scope,
   type Type,
   UseInterceptors,
@@ -25,7 +29,14 @@ import {
   getCircuitBreakerToken,
 } from 'nestjs-bulwark';
 import { Span } from './support/span.js';
-import { closeAll, moduleOf, start, startUpIssues } from './support/applications.js';
+import {
+  closeAll,
+  issuesOf,
+  moduleOf,
+  serve,
+  start,
+  startUpIssues,
+} from './support/applications.js';
 
 afterEach(closeAll);
 
@@ -101,6 +112,9 @@ class ByInterceptorPart {
     return [];
   }
 }
+
+@Controller()
+class ByNothing {}
 
 const breakers = 'known: payments, inventory';
 const answer = { provide: 'answer', useValue: 42 };
@@ -305,6 +319,48 @@ describe('R31, R34, R63: what stands below somebody else’s decorator is checke
     ['bad options, and no such method', Misused, ['"missing"', 'maxAttempts']],
   ])('%s', async (_what, provider, named) => {
     const issues = await startUpIssues(knowing({ providers: [provider] }));
+    expect(issues).toEqual(named.map((each) => expect.stringContaining(each) as string));
+  });
+});
+
+describe('R31, R34, R63: middleware, which Nest registers after everything else, is checked too', () => {
+  abstract class Middleware implements NestMiddleware {
+    use(_request: unknown, _response: unknown, next: () => void): void {
+      next();
+    }
+  }
+  @Injectable()
+  class Named extends Middleware {
+    @CircuitProtected('paymnets')
+    async check(): Promise<void> {}
+  }
+  @Injectable()
+  class Misused extends Middleware {
+    @Fallback('missing')
+    @Retry({ maxAttempts: 0 })
+    async check(): Promise<void> {}
+  }
+  @Injectable({ scope: Scope.REQUEST })
+  class OfRequest extends Misused {}
+  @Injectable()
+  class Injected extends Middleware {
+    @InjectCircuitBreaker('inventroy') readonly breaker!: CircuitBreaker;
+  }
+
+  it.each([
+    ['a name', Named, ['circuit breaker "paymnets"']],
+    ['bad options, and no such method', Misused, ['"missing"', 'maxAttempts']],
+    ['those of a request-scoped one', OfRequest, ['"missing"', 'maxAttempts']],
+    ['an injected name', Injected, ['Injected.breaker: circuit breaker "inventroy"']],
+  ])('%s', async (_what, middleware, named) => {
+    @Module({})
+    class WithMiddleware implements NestModule {
+      configure(consumer: MiddlewareConsumer): void {
+        consumer.apply(middleware).forRoutes('*path');
+      }
+    }
+    const starting = serve(knowing({ imports: [WithMiddleware], controllers: [ByNothing] }));
+    const issues = await issuesOf(starting);
     expect(issues).toEqual(named.map((each) => expect.stringContaining(each) as string));
   });
 });

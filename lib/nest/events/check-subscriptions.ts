@@ -8,7 +8,7 @@ import {
   suggest,
   text,
 } from '../../core/validation.js';
-import { unknownName } from '../messages.js';
+import { unheardBreaker } from '../messages.js';
 import type { ResilienceRegistry } from '../registry.js';
 import { EVENT_TYPES } from './event-types.js';
 import { type EventFilter, subscriptionsIn } from './subscriptions.js';
@@ -18,7 +18,10 @@ const filterSchema: Schema<EventFilter> = {
   policy: { rule: text(), default: undefined },
 };
 
-/** Finds what the listeners of a class ask for that never comes. */
+/**
+ * Finds what the listeners of a class ask for that never comes. Of a circuit breaker that nobody knows it
+ * warns only: the first call of a lazily made class may make it.
+ */
 export function checkSubscriptions(
   prototype: unknown,
   registry: ResilienceRegistry,
@@ -34,24 +37,24 @@ export function checkSubscriptions(
       );
     }
     const { breaker } = readOptions(filterSchema, filter, place, issues);
-    const known = breakersOf(registry);
+    const known = namesOf(CircuitBreaker, registry);
     if (breaker !== undefined && !known.includes(breaker) && !isOfKey(breaker, registry)) {
-      issues.list.push(unknownName('circuitBreakers', breaker, place, known));
+      registry.runtime.logger.warn(unheardBreaker(breaker, place, known));
     }
   }
 }
 
-function breakersOf(registry: ResilienceRegistry): string[] {
-  const made = registry.policies().filter((policy) => policy instanceof CircuitBreaker);
+/** Circuit breakers that are configured, and what was made as a `kind` of them. */
+function namesOf(
+  kind: typeof CircuitBreaker | typeof KeyedCircuitBreakers,
+  registry: ResilienceRegistry,
+): string[] {
+  const made = registry.policies().filter((policy) => policy instanceof kind);
   return [...new Set([...registry.names.in('circuitBreakers'), ...made.map(({ name }) => name)])];
 }
 
 /** `tenants[acme]`, whose breaker may come with the first call. */
 function isOfKey(breaker: string, registry: ResilienceRegistry): boolean {
-  const [, family] = /^(.*?)\[.*\]$/s.exec(breaker) ?? [];
-  if (family === undefined) return false;
-  return (
-    registry.names.has('circuitBreakers', family) ||
-    registry.policies().some((each) => each instanceof KeyedCircuitBreakers && each.name === family)
-  );
+  const families = namesOf(KeyedCircuitBreakers, registry);
+  return breaker.endsWith(']') && families.some((family) => breaker.startsWith(`${family}[`));
 }

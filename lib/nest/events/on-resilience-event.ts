@@ -3,13 +3,14 @@ import { type EventFilter, subscribe } from './subscriptions.js';
 
 /**
  * Calls the method for events of the application's policies. On providers and controllers that live as
- * long as the application; what it throws is logged and changes nothing.
+ * long as the application; what it throws is logged and changes nothing. A circuit breaker that there is
+ * not, or not yet, is a warning at start-up.
  *
  * @param types one type, several, or `'*'` for all
  * @example
  * @OnResilienceEvent('breaker.opened', { breaker: 'payments' })
  * page(event: ResilienceEvent<'breaker.opened'>): void { ... }
- * @throws ResilienceConfigError (at start-up) for an unknown type, filter or circuit breaker
+ * @throws ResilienceConfigError (at start-up) for an unknown type or filter
  */
 export function OnResilienceEvent<T extends ResilienceEventType>(
   types: T | readonly T[] | '*',

@@ -82,8 +82,13 @@ export async function throughWaits<T>(lab: Lab, work: PromiseLike<T>): Promise<T
 }
 
 /** The issues that stop an application from starting. */
-export async function startUpIssues(metadata: ModuleMetadata): Promise<readonly string[]> {
-  const outcome = await settled(start(metadata));
+export function startUpIssues(metadata: ModuleMetadata): Promise<readonly string[]> {
+  return issuesOf(start(metadata));
+}
+
+/** The issues that a start-up fails with. */
+export async function issuesOf(starting: Promise<unknown>): Promise<readonly string[]> {
+  const outcome = await settled(starting);
   if ('value' in outcome) throw new Error('Expected the start-up to fail');
   if (outcome.error instanceof ResilienceConfigError) return outcome.error.issues;
   throw outcome.error;

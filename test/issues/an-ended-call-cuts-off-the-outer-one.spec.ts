@@ -107,7 +107,7 @@ it('a stream made in an inner call is read in the outer one, and aborted with it
   void settled(
     timeLimit(100, { runtime }).execute(async () => {
       const { items } = await timeLimit(50, { runtime }).execute(() => ({ items: stream() }));
-      for await (const item of items) item;
+      for await (const item of items) expect(item).toBe(1);
     }),
   );
   await clock.advance(100);

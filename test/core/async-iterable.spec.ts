@@ -737,6 +737,32 @@ describe('R43 an async iterator under a retry', () => {
     expect(opened).toHaveBeenCalledTimes(1);
   });
 
+  it('nor for what the generator returns', async () => {
+    const opened = jest.fn();
+    const policy = retry({ retryOnResult: () => true }, { runtime: lab.runtime });
+    const guarded = policy.wrap(async function* () {
+      opened();
+      yield* numbers(2);
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual([1, 2]);
+    await lab.clock.runAll();
+    expect(opened).toHaveBeenCalledTimes(1);
+    expect(policy.snapshot().calls).toMatchObject({ not_retryable: 1, aborted: 0 });
+  });
+
+  it('but for a result of none: what has no items is tried again', async () => {
+    const opened = jest.fn(() => numbers(opened.mock.calls.length - 1));
+    const policy = retry(
+      { retryOnResult: (end: unknown) => end === 'end' },
+      { runtime: lab.runtime },
+    );
+    const guarded = policy.wrap(async function* () {
+      return yield* opened();
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual([1]);
+    expect(opened).toHaveBeenCalledTimes(2);
+  });
+
   it('tells when no attempt came to an item', async () => {
     const guarded = retrying().wrap(() => numbers(3, 1));
     expect(await lab.errorOf(itemsOf(guarded()))).toMatchObject({

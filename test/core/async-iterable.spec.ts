@@ -5,10 +5,12 @@ import {
   type BulkheadPolicy,
   CircuitBreaker,
   type Policy,
+  type TimeLimitPolicy,
   TimeoutError,
   adaptiveLimit,
   bulkhead,
   clientThrottle,
+  currentAttempt,
   currentSignal,
   fallback,
   hedge,
@@ -737,6 +739,32 @@ describe('R43 an async iterator under a retry', () => {
     expect(opened).toHaveBeenCalledTimes(1);
   });
 
+  it('nor for what the generator returns', async () => {
+    const opened = jest.fn();
+    const policy = retry({ retryOnResult: () => true }, { runtime: lab.runtime });
+    const guarded = policy.wrap(async function* () {
+      opened();
+      yield* numbers(2);
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual([1, 2]);
+    await lab.clock.runAll();
+    expect(opened).toHaveBeenCalledTimes(1);
+    expect(policy.snapshot().calls).toMatchObject({ not_retryable: 1, aborted: 0 });
+  });
+
+  it('but for a result of none: what has no items is tried again', async () => {
+    const opened = jest.fn(() => numbers(opened.mock.calls.length - 1));
+    const policy = retry(
+      { retryOnResult: (end: unknown) => end === 'end' },
+      { runtime: lab.runtime },
+    );
+    const guarded = policy.wrap(async function* () {
+      return yield* opened();
+    });
+    expect(await lab.resultOf(itemsOf(guarded()))).toEqual([1]);
+    expect(opened).toHaveBeenCalledTimes(2);
+  });
+
   it('tells when no attempt came to an item', async () => {
     const guarded = retrying().wrap(() => numbers(3, 1));
     expect(await lab.errorOf(itemsOf(guarded()))).toMatchObject({
@@ -765,16 +793,247 @@ describe('R43 an async iterator under a retry', () => {
 });
 
 describe('R43 an async iterator under a hedge', () => {
-  it('ends the try that was not the first to have an item', async () => {
-    const inside = countingAborts();
-    const policy = pipeline(hedge({ delay: 10 }, { runtime: lab.runtime }), inside);
-    let tries = 0;
-    const items = policy.wrap(async function* () {
-      if (++tries === 1) await deferred().promise;
-      yield tries;
+  /** The sources of the tries: each gives its own number when its gate opens, and once more. */
+  function tries(): {
+    gates: Deferred[];
+    signals: (AbortSignal | undefined)[];
+    read: () => AsyncGenerator<number>;
+  } {
+    const gates = [deferred(), deferred()];
+    const signals: (AbortSignal | undefined)[] = [];
+    return {
+      gates,
+      signals,
+      async *read() {
+        const number = signals.push(currentSignal());
+        await gates[number - 1]?.promise;
+        yield number;
+        yield number;
+      },
+    };
+  }
+  const hedged = (...inside: Policy[]): Policy =>
+    pipeline(hedge({ delay: 10 }, { runtime: lab.runtime }), ...inside);
+
+  it('tells the other try as soon as an item has come; it ends, for nothing or against, when its source does', async () => {
+    const strict = countingAborts();
+    const slots = bulkhead({ maxConcurrent: 5 }, { runtime: lab.runtime });
+    const { gates, signals, read } = tries();
+    const items = hedged(strict, slots).wrap(read)();
+    const first = items.next();
+    await lab.clock.advance(10);
+    gates[1]?.resolve(undefined);
+    expect(await first).toEqual({ done: false, value: 2 });
+    expect(signals.map((signal) => signal?.aborted)).toEqual([true, false]);
+    await settlePromises();
+    expect(slots.snapshot().inUse).toBe(2);
+    expect(strict.stats).toMatchObject({ inFlight: 2, ignoredCalls: 0 });
+    gates[0]?.resolve(undefined);
+    await settlePromises();
+    expect(slots.snapshot().inUse).toBe(1);
+    expect(strict.stats).toMatchObject({ inFlight: 1, ignoredCalls: 1, failedCalls: 0 });
+    expect(await itemsOf(items)).toEqual([2]);
+    await settlePromises();
+    expect(slots.snapshot().inUse).toBe(0);
+    expect(strict.stats).toMatchObject({ inFlight: 0, successfulCalls: 1 });
+  });
+
+  it('binds what a losing try calls by its abort', async () => {
+    const called = jest.fn(() => Promise.reject<number>(down));
+    const inner = retry({}, { runtime: lab.runtime });
+    const gate = deferred();
+    let number = 0;
+    const items = hedged().wrap(async function* () {
+      if (++number === 1) {
+        await gate.promise;
+        yield inner.execute(called);
+      }
+      yield number;
     })();
-    expect(await lab.resultOf(items.next())).toEqual({ done: false, value: 2 });
-    expect(inside.stats.lastFailure).toEqual(new AbortError('Another attempt has answered'));
+    const first = items.next();
+    await lab.clock.advance(10);
+    await first;
+    gate.resolve(undefined);
+    await lab.clock.runAll();
+    expect(called).toHaveBeenCalledTimes(1);
+  });
+
+  it('takes a try out of a queue as soon as another has an item', async () => {
+    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 1 }, { runtime: lab.runtime });
+    const { gates, signals, read } = tries();
+    const items = hedged(slots).wrap(read)();
+    const first = items.next();
+    await lab.clock.advance(10);
+    expect(slots.snapshot().queued).toBe(1);
+    gates[0]?.resolve(undefined);
+    await first;
+    expect(slots.snapshot().queued).toBe(0);
+    expect(await itemsOf(items)).toEqual([1]);
+    expect(signals).toHaveLength(1);
+  });
+
+  it('fails as the try that is read, though the work of the other goes on', async () => {
+    const outer = bulkhead({ maxConcurrent: 5 }, { runtime: lab.runtime });
+    const { gates, read } = tries();
+    const items = pipeline(outer, breaker, hedged()).wrap(async function* () {
+      for await (const item of read()) {
+        yield item;
+        throw down;
+      }
+    })();
+    const first = items.next();
+    await lab.clock.advance(10);
+    gates[1]?.resolve(undefined);
+    await first;
+    await expect(items.next()).rejects.toBe(down);
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, lastFailure: down, inFlight: 0 });
+    expect(outer.snapshot().inUse).toBe(1);
+    gates[0]?.resolve(undefined);
+    await settlePromises();
+    expect(outer.snapshot().inUse).toBe(0);
+  });
+
+  it('does not end as a losing try that runs out of time', async () => {
+    const { gates, read } = tries();
+    const policy = hedged(timeLimit(100, { runtime: lab.runtime }));
+    const items = policy.wrap(read)();
+    const first = items.next();
+    await lab.clock.advance(50);
+    gates[1]?.resolve(undefined);
+    await first;
+    await lab.clock.advance(50);
+    expect(await itemsOf(items)).toEqual([2]);
+  });
+
+  it('is not cut short by a try that came to an end without items in the same instant', async () => {
+    const results = [
+      { done: true as const, value: undefined },
+      { done: false as const, value: 1 },
+    ];
+    const gate = deferred();
+    const guarded = hedged().wrap(() => {
+      const result = results.shift();
+      const next = (): Promise<IteratorResult<number>> => gate.promise.then(() => result as never);
+      return { [Symbol.asyncIterator]: () => ({ next }) };
+    });
+    const items = guarded()[Symbol.asyncIterator]();
+    const first = items.next();
+    await lab.clock.advance(10);
+    gate.resolve(undefined);
+    expect(await first).toEqual({ done: false, value: 1 });
+    await settlePromises();
+    expect(await items.next()).toEqual({ done: false, value: 1 });
+  });
+
+  it('R45: closes the source of a losing try in the context of that try', async () => {
+    const closedIn: boolean[] = [];
+    let number = 0;
+    const items = hedged().wrap(() => ({
+      [Symbol.asyncIterator](): AsyncIterator<number> {
+        const own = currentSignal();
+        const first = ++number === 1 ? deferred<never>().promise : Promise.resolve(number);
+        return {
+          next: async () => ({ done: false, value: await first }),
+          return: () => {
+            closedIn.push(currentSignal() === own && own?.aborted === true);
+            return Promise.resolve({ done: true, value: undefined });
+          },
+        };
+      },
+    }))();
+    const first = items[Symbol.asyncIterator]().next();
+    await lab.clock.advance(10);
+    await first;
+    await settlePromises();
+    expect(closedIn).toEqual([true]);
+  });
+});
+
+describe('R62 an iteration that runs out of time', () => {
+  let slots: BulkheadPolicy;
+  let limit: TimeLimitPolicy;
+  let gate: Deferred;
+  beforeEach(() => {
+    slots = bulkhead({ maxConcurrent: 5 }, { runtime: lab.runtime });
+    limit = timeLimit(100, { runtime: lab.runtime });
+    gate = deferred();
+  });
+
+  it.each([0, 1])('after %d items has ended when its work has', async (before) => {
+    const called = jest.fn(() => Promise.reject<number>(down));
+    const inner = retry({}, { runtime: lab.runtime });
+    const items = pipeline(slots, limit, breaker).wrap(async function* () {
+      yield* numbers(before);
+      await gate.promise;
+      await settled(inner.execute(called));
+      yield before + 1;
+    })();
+    for (let n = 0; n < before; n++) await items.next();
+    const read = settled(items.next());
+    await lab.clock.advance(100);
+    const error = expect.any(TimeoutError) as unknown;
+    expect(await read).toEqual({ error });
+    expect(limit.snapshot()).toMatchObject({ abandoned: 1 });
+    expect(slots.snapshot().inUse).toBe(1);
+    expect(breaker.stats).toMatchObject({ failedCalls: 0, inFlight: 1 });
+    gate.resolve(undefined);
+    await lab.clock.runAll();
+    expect(called).toHaveBeenCalledTimes(1);
+    expect(limit.snapshot()).toMatchObject({ abandoned: 0, late: { failures: 1 } });
+    expect(slots.snapshot().inUse).toBe(0);
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, lastFailure: error, inFlight: 0 });
+  });
+
+  it('between two reads closes its source inside its call, and holds its slot until then', async () => {
+    let seen: unknown;
+    const items = pipeline(slots, limit).wrap(async function* () {
+      try {
+        yield* numbers(2);
+      } finally {
+        seen = [currentSignal()?.aborted, currentAttempt()];
+        await gate.promise;
+      }
+    })();
+    await items.next();
+    await lab.clock.advance(100);
+    expect(seen).toEqual([true, 1]);
+    expect(slots.snapshot().inUse).toBe(1);
+    gate.resolve(undefined);
+    await settlePromises();
+    expect(slots.snapshot().inUse).toBe(0);
+    await expect(items.next()).rejects.toBeInstanceOf(TimeoutError);
+    expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it.each<[string, (items: AsyncGenerator) => Promise<unknown>]>([
+    ['next', (items) => items.next()],
+    ['throw', (items) => items.throw(down)],
+    ['return', (items) => items.return(undefined)],
+  ])('tells so to a %s in the same instant', async (_step, step) => {
+    let told: Promise<unknown> | undefined;
+    const items = limit.wrap(async function* () {
+      const tell = (): void => void (told = settled(step(items)));
+      currentSignal()?.addEventListener('abort', tell);
+      yield* numbers(3);
+    })();
+    await items.next();
+    await lab.clock.advance(100);
+    expect(await told).toEqual({ error: expect.any(TimeoutError) });
+  });
+
+  it('gives nothing more, however its source takes the abort', async () => {
+    const items = limit.wrap(async function* () {
+      yield 1;
+      const signal = currentSignal();
+      await new Promise((_resolve, reject) =>
+        signal?.addEventListener('abort', () => reject(down)),
+      );
+    })();
+    await items.next();
+    const read = settled(items.next());
+    await lab.clock.advance(100);
+    expect(await read).toEqual({ error: expect.any(TimeoutError) });
   });
 });
 
@@ -820,15 +1079,34 @@ describe('R43 an iteration that a layer ends', () => {
 
   it('around the call in which it is read ends it with that call', async () => {
     let read: Promise<unknown> | undefined;
+    const pause = deferred();
     const outer = timeLimit(100, { runtime: lab.runtime }).execute(async () => {
-      const items = breaker.protect(slow)(new Promise(() => undefined));
+      const items = breaker.protect(slow)(pause.promise);
       await items.next();
       await (read = settled(items.next()));
     });
     const error = await lab.errorOf(outer);
     expect(error).toBeInstanceOf(TimeoutError);
     expect(await read).toEqual({ error });
-    expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });
+    expect(breaker.stats).toMatchObject({ failedCalls: 0, inFlight: 1 });
+    pause.resolve(undefined);
+    await settlePromises();
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, lastFailure: error, inFlight: 0 });
+  });
+
+  it('around the call in which it is read tells the next read', async () => {
+    const layer = timeLimit(100, { runtime: lab.runtime });
+    let items: AsyncGenerator<number> | undefined;
+    const outer = layer.execute(async () => {
+      items = breaker.protect(slow)(Promise.resolve());
+      await items.next();
+      await deferred().promise;
+    });
+    const error = await lab.errorOf(outer);
+    expect(closed).toHaveBeenCalledTimes(1);
+    await expect(items?.next()).rejects.toBe(error);
+    expect(await items?.next()).toEqual({ done: true, value: undefined });
   });
 
   it('before the first item closes the source that comes too late', async () => {

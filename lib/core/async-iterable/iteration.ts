@@ -1,11 +1,11 @@
-import { AbortError, CancelScope } from '../cancellation.js';
+import { CancelScope } from '../cancellation.js';
 import type { CompiledPipeline } from '../compile.js';
 import type { CallContext } from '../call-context.js';
 import { beginCall, enclosingCall } from '../context.js';
 import type { CallTarget, Opening } from '../result-kind.js';
 import type { Read, Reading } from './reading.js';
 import type { Item } from './source.js';
-import { Tries } from './tries.js';
+import { Tries, endedEarly } from './tries.js';
 
 /**
  * What the consumer holds: runs the pipeline around the whole iteration. A retry may start it again
@@ -39,11 +39,16 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
     return this.#started.then(next, next);
   }
 
+  /** A success where an item has come, else nothing for or against. */
   return(value?: unknown): Promise<Item> {
     const reading = this.#current;
-    this.#giveUp();
-    if (reading === undefined) return Promise.resolve({ done: true, value });
-    return this.#pending((read) => reading.close(read, value));
+    this.#over = true;
+    const answer =
+      reading === undefined
+        ? Promise.resolve({ done: true as const, value })
+        : this.#leave(reading, value);
+    this.#scope.abort(endedEarly());
+    return answer;
   }
 
   async throw(error?: unknown): Promise<Item> {
@@ -57,25 +62,27 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
   /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */
   #begin(): Promise<Item> {
     return this.#pending((read) => {
+      let ignoreAbort: (() => void) | undefined;
       const tries = new Tries((reading, first) => {
         this.#reading = reading;
         read.resolve(first);
+        // Its work may go on after that; the consumer does not wait for it.
+        ignoreAbort = this.#enclosing.cancellation?.onAbort((reason) => this.#fail(reason));
       });
       const call = this.#enclosing.within(this.#scope).following(tries.progress);
       const work = (): Promise<unknown> => tries.begin(enclosingCall() as CallContext, this.open);
       const running = new Promise((resolve) => {
         resolve(this.pipeline.run(work, this.target?.self, this.target?.args, call));
       });
+      const end = (tell: () => void): void => {
+        ignoreAbort?.();
+        tell();
+        tries.end();
+        this.#scope.close();
+      };
       running.then(
-        (value) => {
-          tries.end();
-          this.#end((each) => each.resolve({ done: true, value }));
-        },
-        (error: unknown) => {
-          tries.end();
-          if (this.#reads.size === 0 && this.#current !== undefined) this.#untold = { error };
-          this.#end((each) => each.reject(error));
-        },
+        (value) => end(() => this.#settle((each) => each.resolve({ done: true, value }))),
+        (error: unknown) => end(() => this.#fail(error)),
       );
     });
   }
@@ -114,24 +121,20 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
     });
   }
 
-  /** The call is over: what still reads is settled, and a source left in the middle is closed. */
-  #end(settle: (read: Read) => void): void {
-    const abandoned = this.#current;
-    this.#over = true;
-    this.#scope.close();
-    for (const read of [...this.#reads]) settle(read);
-    abandoned?.abandon();
+  #leave(reading: Reading, value: unknown): Promise<Item> {
+    this.#settle((read) => read.resolve(DONE));
+    return this.#pending((read) => reading.leave(read, value));
   }
 
-  /** The consumer stops early: a success where an item has come, else nothing for or against. */
-  #giveUp(): void {
-    const reading = this.#current;
+  #fail(error: unknown): void {
+    if (this.#reads.size === 0 && this.#current !== undefined) this.#untold = { error };
+    this.#settle((read) => read.reject(error));
+  }
+
+  /** There is nothing more to read. */
+  #settle(tell: (read: Read) => void): void {
     this.#over = true;
-    if (reading !== undefined) {
-      reading.leave();
-      for (const read of [...this.#reads]) read.resolve(DONE);
-    }
-    this.#scope.abort(new AbortError('The iteration was ended early'));
+    for (const read of [...this.#reads]) tell(read);
   }
 }
 

@@ -1,37 +1,45 @@
 import type { CallContext } from '../call-context.js';
 import { runInside } from '../context.js';
 import { PromisedAnswer } from '../deliver.js';
-import { type Item, type Source, closed, isItem, noItem } from './source.js';
+import { type Item, type Source, isItem, noItem } from './source.js';
 
-/** A step that the consumer waits for. */
+/** A step that somebody waits for. */
 export interface Read {
   resolve(item: Item): void;
   reject(error: unknown): void;
 }
 
-/** After the first item: the consumer reads the source itself, and its errors are the source's own. */
+/**
+ * The source of one try, used in the context of its call. However it is to end, it has ended when
+ * none of its steps is under way any more, the clean-up of one that is closed among them.
+ */
 export class Reading {
-  readonly #end = new PromisedAnswer();
+  readonly #answer = new PromisedAnswer();
   readonly #ignoreAbort: (() => void) | undefined;
-  #open = true;
-  #left = false;
+  #underWay = 0;
+  /** How it ends; the first to say so decides. */
+  #end: (() => void) | undefined;
+  #closed = false;
 
+  /** Takes the first step. */
   constructor(
     private readonly source: Source,
     /** The context of the try that opened the source. */
-    private readonly call: CallContext,
+    readonly call: CallContext,
+    first: Read,
   ) {
-    this.#ignoreAbort = call.cancellation?.onAbort(this.#end.fail);
+    this.next(first);
+    this.#ignoreAbort = call.cancellation?.onAbort((reason) => this.giveUp(reason));
   }
 
   /** Settles as the source does: what the pipeline waits for. */
   get ended(): Promise<unknown> {
-    return this.#end.promise;
+    return this.#answer.promise;
   }
 
-  /** Whether the source has more to give. */
+  /** Whether the source has not come to an end of its own. */
   get open(): boolean {
-    return this.#open;
+    return this.#end === undefined || this.#closed;
   }
 
   /** Whether the consumer can throw into the source. */
@@ -45,64 +53,74 @@ export class Reading {
 
   /** The consumer's own error, where the source lets it through, is no failure: it has left. */
   throw(read: Read, error: unknown): void {
-    const step = (): Promise<Item> => this.source.throw?.(error) as Promise<Item>;
+    const step = (): unknown => this.source.throw?.(error);
     this.#step(read, step, (thrown) => {
-      if (thrown === error) this.#end.succeed(undefined);
-      else this.#end.fail(thrown);
+      if (thrown === error) this.#answer.succeed(undefined);
+      else this.#answer.fail(thrown);
     });
   }
 
   /** The consumer has what it wanted, a success, whatever comes now: its abort, or a failed step. */
-  leave(): void {
-    this.#left = true;
-    this.#ignoreAbort?.();
+  leave(read: Read, value: unknown): void {
+    this.#finish(() => this.#answer.succeed(undefined), read, value);
   }
 
-  /** Closes the source that was left. The call ends, and gives its slot back, with the clean-up. */
-  close(read: Read, value: unknown): void {
-    this.#inCall(() => this.source.return?.(value)).then(
-      (item: Item | undefined) => {
-        read.resolve(item ?? { done: true, value });
-        this.#end.succeed(undefined);
+  /** Nobody waits for the source any more. */
+  giveUp(reason: unknown): void {
+    this.#finish(() => this.#answer.fail(reason));
+  }
+
+  #finish(end: () => void, read?: Read, value?: unknown): void {
+    if (this.#end !== undefined) return;
+    this.#closed = true;
+    this.#endWith(end);
+    void this.#run(
+      async () => {
+        await Promise.resolve(); // what aborts the call tells its work before
+        return this.source.return?.(value);
       },
-      (error: unknown) => {
+      (item) => read?.resolve((item as Item | undefined) ?? { done: true, value }),
+      (error) => read?.reject(error),
+    );
+  }
+
+  /** Of a source that is closed the end of the call answers the reads. */
+  #step(read: Read, step: () => unknown, fail = this.#answer.fail): void {
+    if (this.#closed) return;
+    void this.#run(
+      step,
+      (item) => {
+        if (this.#closed) return;
+        if (!isItem(item)) throw noItem(item);
+        read.resolve(item);
+        if (item.done === true) this.#endWith(() => this.#answer.succeed(item.value));
+      },
+      (error) => {
+        if (this.#closed) return;
         read.reject(error);
-        this.#end.succeed(undefined);
+        this.#endWith(() => fail(error));
       },
     );
   }
 
-  /** Nobody reads any more. */
-  abandon(): void {
-    void closed(this.source);
-  }
-
-  #step(read: Read, step: () => Promise<Item>, fail = this.#end.fail): void {
-    const failed = (error: unknown): void => {
-      read.reject(error);
-      this.#settle(() => fail(error));
-    };
-    this.#inCall(step).then((item: unknown) => {
-      if (!isItem(item)) {
-        failed(noItem(item));
-        return;
-      }
-      read.resolve(item);
-      if (item.done === true) this.#settle(() => this.#end.succeed(item.value));
-    }, failed);
-  }
-
-  #settle(end: () => void): void {
-    if (this.#left) return;
-    this.#open = false;
+  #endWith(end: () => void): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
     this.#ignoreAbort?.();
-    end();
   }
 
-  /** A step in the context of the source's call; what it throws rejects. */
-  #inCall<T>(step: () => T): Promise<Awaited<T>> {
-    return new Promise<T>((resolve) => {
-      resolve(runInside(this.call, step));
-    }) as Promise<Awaited<T>>;
+  /** A step in the context of the source's call. */
+  async #run(
+    step: () => unknown,
+    succeed: (item: unknown) => void,
+    fail: (error: unknown) => void,
+  ): Promise<void> {
+    this.#underWay++;
+    try {
+      succeed(await runInside(this.call, step));
+    } catch (error) {
+      fail(error);
+    }
+    if (--this.#underWay === 0) this.#end?.();
   }
 }

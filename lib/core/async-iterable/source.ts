@@ -22,11 +22,6 @@ function onlyItem(item: unknown): AsyncIterable<unknown> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(items.next()) }) };
 }
 
-/** Ends a source that nobody reads any more, and waits for it; how it takes that is nobody's business. */
-export function closed(source: Source): Promise<unknown> {
-  return new Promise((resolve) => resolve(source.return?.())).catch(() => undefined);
-}
-
 /** Whether a source keeps to the protocol; `for await` refuses with the same kind of error. */
 export function isItem(given: unknown): given is Item {
   return (typeof given === 'object' && given !== null) || typeof given === 'function';

@@ -3,7 +3,7 @@ import type { CallContext, Progress } from '../call-context.js';
 import { runInside } from '../context.js';
 import type { Opening } from '../result-kind.js';
 import { Reading } from './reading.js';
-import { type Item, type Source, closed, isItem, itemsOf, noItem } from './source.js';
+import { type Item, itemsOf } from './source.js';
 
 /**
  * Before the first item: the pipeline may open the source again (a retry), or twice at once (a hedge).
@@ -15,57 +15,46 @@ export class Tries {
     answered: false,
     absorb: (answer, call) => runInside(call, () => this.begin(call, () => itemsOf(answer))),
   };
-  /** Sends away the tries that wait for their first item. */
-  readonly #waiting = new Set<() => void>();
+  readonly #live = new Set<Reading>();
   #over = false;
 
   constructor(private readonly won: (reading: Reading, first: Item) => void) {}
 
-  /** One try: settles when its iteration ends, fails, or is given up. */
+  /** One try: settles when its iteration has ended, failed, or been given up. */
   async begin(call: CallContext, open: Opening): Promise<unknown> {
     const source = (open(call) as AsyncIterable<unknown, unknown, unknown>)[Symbol.asyncIterator]();
-    const first = await this.#firstOf(source);
-    if (!isItem(first)) throw noItem(first);
-    if (first.done === true) return first.value;
-    // Another try (a hedge) may have been first with its first item.
-    if (this.#over || this.progress.committed || call.cancellation?.aborted === true) {
-      await closed(source);
-      throw reasonOf(call);
+    const reading = new Reading(source, call, {
+      resolve: (first) => this.#take(reading, first),
+      reject: () => undefined, // the try fails, and is perhaps not the last
+    });
+    this.#live.add(reading);
+    try {
+      return await reading.ended;
+    } finally {
+      this.#live.delete(reading);
     }
-    this.progress.committed = this.progress.answered = true;
-    for (const giveWay of [...this.#waiting]) giveWay();
-    const reading = new Reading(source, call);
-    this.won(reading, first);
-    return reading.ended;
   }
 
   /** The call is over: a first item comes too late. */
   end(): void {
     this.#over = true;
+    for (const reading of this.#live) reading.giveUp(endedEarly());
   }
 
-  /** The first item, unless another try brings one before. */
-  #firstOf(source: Source): Promise<Item> {
-    return new Promise<Item>((resolve, reject) => {
-      const giveWay = (): void => {
-        void closed(source);
-        settle(() => reject(new AbortError('Another attempt has answered')));
-      };
-      const settle = (end: () => void): void => {
-        this.#waiting.delete(giveWay);
-        end();
-      };
-      this.#waiting.add(giveWay);
-      new Promise<Item>((settled) => settled(source.next())).then(
-        (item) => settle(() => resolve(item)),
-        (error: unknown) => settle(() => reject(error)),
-      );
-    });
+  #take(reading: Reading, first: Item): void {
+    if (first.done === true) return;
+    if (this.#over || this.progress.committed) {
+      reading.giveUp(endedEarly());
+      return;
+    }
+    // By way of the try's own call: a hedge around it tells its other tries.
+    const { progress = this.progress } = reading.call;
+    progress.committed = progress.answered = true;
+    this.won(reading, first);
   }
 }
 
-/** Why the call is over: what it was aborted with, else that its consumer has left. */
-function reasonOf({ cancellation }: CallContext): Error {
-  const reason = cancellation?.reason as Error | undefined;
-  return reason ?? new AbortError('The iteration was ended early');
+/** What an iteration ends with that its consumer has left, or that has gone on without this try. */
+export function endedEarly(): AbortError {
+  return new AbortError('The iteration was ended early');
 }

@@ -1,10 +1,11 @@
 import { AbortError, CancelScope, isAbortError } from '../cancellation.js';
-import type { CallContext } from '../call-context.js';
+import { CallContext } from '../call-context.js';
 import type { Work } from '../context.js';
 import type { Deliver, Receiver } from '../policy.js';
 import { isStreamShown } from '../result-kind.js';
 import type { Timer } from '../runtime.js';
 import type { HedgePolicy } from './hedge.js';
+import { TryProgress } from './try-progress.js';
 
 interface HedgeTarget {
   readonly work: Work;
@@ -36,6 +37,8 @@ export class HedgedCall {
   #started = 0;
   readonly #running = new Set<Try>();
   #answered = false;
+  /** Of a stream the try that the consumer reads. */
+  #chosen: Try | undefined;
   #timer: Timer | undefined;
   #leaves: ((() => void) | undefined)[] = [];
 
@@ -63,13 +66,29 @@ export class HedgedCall {
     this.policy.attempts++;
     if (started.number > 1) this.#tell('hedge.started', started);
     this.#setTimer();
-    this.next(work, self, args, call.within(scope), started);
+    this.next(work, self, args, this.#callOf(started), started);
+  }
+
+  #callOf(started: Try): CallContext {
+    const { call } = this.target;
+    const { attempt, progress, lingering } = call;
+    if (progress === undefined) return call.within(started.scope);
+    const own = new TryProgress(progress, () => this.#choose(started));
+    return new CallContext(attempt, started.scope, own, lingering);
+  }
+
+  /** The other tries are told at once; they end, and count as losers, when their work does. */
+  #choose(chosen: Try): void {
+    this.#chosen = chosen;
+    const reason = new AbortError('Another try has answered first');
+    for (const other of this.#running) if (other !== chosen) other.scope.abort(reason);
   }
 
   succeeded(winner: Try, value: unknown): void {
     this.#running.delete(winner);
     winner.scope.close();
     if (this.#answered) return this.target.call.lingering?.ends();
+    if (this.#chosen !== undefined && winner !== this.#chosen) return;
     this.#observe(winner);
     this.#answer(winner.number === 1 ? 'original' : 'hedge');
     if (winner.number > 1) this.#tell('hedge.won', winner);
@@ -83,12 +102,13 @@ export class HedgedCall {
     if (isAbortError(error)) failed.scope.abort(error);
     failed.scope.close();
     if (this.#answered) return this.target.call.lingering?.ends();
-    if (this.#running.size > 0) return;
+    if (this.#running.size > 0 && failed !== this.#chosen) return;
     if (!this.#givenUp(error) && this.#mayStart()) {
       this.#start();
     } else {
       this.#answer('none');
       if (isStreamShown(error)) this.#uncount();
+      this.#abortLosers();
       this.#leave().fail(error);
     }
   }

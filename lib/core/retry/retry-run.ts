@@ -66,6 +66,10 @@ export class RetryRun {
     const { options } = this.rules;
     const { calls } = this.policy;
     this.#passThrough(failed);
+    if (this.target.call.progress?.committed === true) {
+      calls.not_retryable++;
+      return { done: valueOf(failed) };
+    }
     if (this.#attempt >= options.maxAttempts) return { done: this.#giveUp(failed, 'attempts') };
     this.#stopIfGivenUp();
     const delay = this.#nextDelay(failed);

@@ -21,6 +21,7 @@ export const cases = [
     title: 'retry + breaker + time limit',
     budget: { ratio: 6 },
   },
+  { id: 'common', title: 'fallback + breaker + bulkhead + time limit' },
   {
     id: 'policy',
     title: 'the full named policy',

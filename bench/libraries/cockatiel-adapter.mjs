@@ -27,6 +27,8 @@ export function adapt(cockatiel) {
     bulkhead: () => executing(bulkhead(10)),
     fallback: () => executing(fallback(handleAll, 0)),
     pipeline: () => executing(guarded()),
+    common: () =>
+      executing(wrap(fallback(handleAll, 0), consecutive(), bulkhead(10), limit(1_000))),
     policy: () =>
       executing(
         wrap(

@@ -30,6 +30,13 @@ export const cases = {
   bulkhead: () => executing(new Bulkhead({ concurrentSize: 10, queueSize: 0 })),
   fallback: () => executing(new Fallback({ callback: () => 0 })),
   pipeline: () => executing(retrying(), counting(), limit(1_000)),
+  common: () =>
+    executing(
+      new Fallback({ callback: () => 0 }),
+      counting(),
+      new Bulkhead({ concurrentSize: 10, queueSize: 0 }),
+      limit(1_000),
+    ),
   policy: () =>
     executing(
       new Fallback({ callback: () => 0 }),

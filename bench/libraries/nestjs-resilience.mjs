@@ -45,6 +45,13 @@ export const cases = {
   bulkhead: () => running(new BulkheadStrategy({ maxConcurrent: 10, maxQueue: 0 })),
   fallback: () => running(new FallbackStrategy(() => 0)),
   pipeline: () => running(new TimeoutStrategy(1_000), breaker(), retrying()),
+  common: () =>
+    running(
+      new TimeoutStrategy(1_000),
+      new BulkheadStrategy({ maxConcurrent: 10, maxQueue: 0 }),
+      breaker(),
+      new FallbackStrategy(() => 0),
+    ),
   policy: () =>
     running(
       new TimeoutStrategy(1_000),

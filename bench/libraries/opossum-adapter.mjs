@@ -18,6 +18,7 @@ export function adapt(CircuitBreaker) {
     bulkhead: () => firing({ timeout: false, capacity: 10 }),
     fallback: () => withFallback({ timeout: false }),
     pipeline: () => firing({ timeout: 1_000 }),
+    common: () => withFallback({ timeout: 1_000, capacity: 10 }),
     policy: () => withFallback({ timeout: 1_000, capacity: 10 }),
     open: async () => {
       const set = firing({ timeout: false, resetTimeout: 3_600_000 }, fail);

@@ -66,6 +66,15 @@ export const cases = {
   bulkhead: () => executing(part('bulkhead')({ maxConcurrent: 10 })),
   fallback: () => executing(part('fallback')(() => 0)),
   pipeline: () => executing(guarded()),
+  common: () =>
+    executing(
+      pipeline(
+        part('fallback')(() => 0),
+        new CircuitBreaker('bench'),
+        part('bulkhead')({ maxConcurrent: 10 }),
+        part('timeLimit')('1s'),
+      ),
+    ),
   policy: () =>
     executing(
       pipeline(

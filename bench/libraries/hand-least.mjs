@@ -4,7 +4,7 @@
  * options, no other policies, nothing to configure.
  */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { fn } from './work.mjs';
+import { decorate, fn } from './work.mjs';
 
 const FIRST = { attempt: 1 };
 
@@ -19,16 +19,44 @@ function breaker() {
     if (++state.failures === 5) state.open = true;
     throw error;
   };
-  return (work) => {
+  return (work, self, args) => {
     if (state.open) throw new Error('open');
     state.admitted++;
     let result;
     try {
-      result = work(FIRST);
+      result = args === undefined ? work(FIRST) : work.apply(self, args);
     } catch (error) {
       return onFailure(error);
     }
     return result instanceof Promise ? result.then(onSuccess, onFailure) : onSuccess(result);
+  };
+}
+
+/** The breaker is the instance's, found at the call: a class knows nothing of the application it is used in. */
+function decorated() {
+  const BREAKER = Symbol('breaker');
+  class Service {
+    charge() {
+      return fn();
+    }
+  }
+  decorate(Service, 'charge', (_target, _key, descriptor) => {
+    const method = descriptor.value;
+    descriptor.value = function (...args) {
+      return this[BREAKER](method, this, args);
+    };
+  });
+  class Plain {
+    charge() {
+      return fn();
+    }
+  }
+  const service = new Service();
+  Object.defineProperty(service, BREAKER, { value: breaker() });
+  return {
+    expression: 'service.charge()',
+    bare: 'plain.charge()',
+    scope: { service, plain: new Plain() },
   };
 }
 
@@ -138,6 +166,7 @@ const calling = (call) => ({ expression: 'call(fn)', scope: { call, fn } });
 
 export const cases = {
   breaker: () => calling(breaker()),
+  'breaker-decorated': decorated,
   retry: () => calling(retry()),
   'time-limit': () => calling(timeLimit(1_000)),
   pipeline: () => calling(guarded()),

@@ -191,6 +191,7 @@ function http(routes) {
   ]);
   return [
     '### HTTP, Express, loopback, 50 connections',
+    '`/nest` goes through an interceptor that does nothing: what Nest takes for any.',
     table(['route', 'requests/s', 'of the plain route', 'p99'], rows),
   ].join('\n\n');
 }

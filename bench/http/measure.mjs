@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { median } from '../statistics.mjs';
 
-const ROUTES = ['plain', 'interceptor', 'decorated', 'both'];
+const ROUTES = ['plain', 'nest', 'interceptor', 'decorated', 'both'];
 
 /** Loads each route in turns; the server has a process of its own. */
 export async function measureHttp(quick) {

@@ -1,4 +1,4 @@
-/** A small Nest application: the same answer plainly, through the interceptor, and from a decorated provider. */
+/** A small Nest application: the same answer plainly, through an empty interceptor, through ours, and from a decorated provider. */
 import 'reflect-metadata';
 import { Controller, Get, Inject, Injectable, Module, UseInterceptors } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -29,6 +29,9 @@ class PricesController {
   plain() {
     return this.prices.plain();
   }
+  nest() {
+    return this.prices.plain();
+  }
   interceptor() {
     return this.prices.plain();
   }
@@ -40,8 +43,16 @@ class PricesController {
   }
 }
 Inject(Prices)(PricesController, undefined, 0);
+/** What any interceptor costs: Nest goes through rxjs then. */
+class DoesNothing {
+  intercept(_context, next) {
+    return next.handle();
+  }
+}
+Injectable()(DoesNothing);
 const intercepted = UseInterceptors(ResilienceInterceptor('catalog'));
 decorate(PricesController, 'plain', Get('plain'));
+decorate(PricesController, 'nest', Get('nest'), UseInterceptors(DoesNothing));
 decorate(PricesController, 'interceptor', Get('interceptor'), intercepted);
 decorate(PricesController, 'decorated', Get('decorated'));
 decorate(PricesController, 'both', Get('both'), intercepted);

@@ -71,7 +71,7 @@ export class CancelScope implements Cancellation {
   }
 
   abort(reason: unknown): void {
-    if (this.#own !== undefined || this.#over) return;
+    if (this.#over) return;
     // A parent may have been first, while nobody listened to it.
     this.#abortWith((this.#abortedParent() ?? { reason }).reason);
   }

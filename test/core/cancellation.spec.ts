@@ -213,6 +213,26 @@ describe('a scope', () => {
     },
   );
 
+  it('closed has a signal that an abort around it leaves alone, also where it is asked for later', () => {
+    const outer = new AbortController();
+    const scope = new CancelScope(cancellationOf(outer.signal));
+    scope.close();
+    const { signal } = scope;
+    outer.abort(reason);
+    expect(signal.aborted).toBe(false);
+  });
+
+  it('closed passes on nothing of its own caller, also to those who listen later', () => {
+    const own = new AbortController();
+    const scope = new CancelScope(undefined, cancellationOf(own.signal));
+    const listener = jest.fn();
+    scope.close();
+    scope.onAbort(listener);
+    own.abort(reason);
+    expect(listener).not.toHaveBeenCalled();
+    expect(listenersOf(own.signal)).toBe(0);
+  });
+
   it('closed and without anything around it hears of nothing', () => {
     const scope = new CancelScope();
     const listener = jest.fn();

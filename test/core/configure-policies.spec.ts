@@ -544,6 +544,26 @@ describe('R75 a change', () => {
   });
 
   it.each([
+    ['a plain object', {}],
+    ['an object without a prototype', Object.create(null) as object],
+  ])('is that of its check, whatever is written into %s later', (_what, changes) => {
+    const breaker = breakerOf();
+    const window = { type: 'count', size: 10, failureRate: 0.5, minimumCalls: 5 };
+    const apply = breaker.prepare(Object.assign(changes, { failureThreshold: 7, window }) as never);
+    Object.assign(changes, { failureThreshold: -1 });
+    window.size = 0;
+    apply();
+    expect(breaker.options).toMatchObject({ failureThreshold: 7, window: { size: 10 } });
+  });
+
+  it('that goes in a circle is refused like any other', () => {
+    const changes = { failureThreshold: 7, self: {} };
+    changes.self = changes;
+    const error = thrownBy(() => breakerOf().prepare(changes));
+    expect(error).toBeInstanceOf(ResilienceConfigError);
+  });
+
+  it.each([
     ['its own name', bulkhead({ name: 'db' }), { name: 'db', maxConcurrent: 5 }],
     ['its own timings', bulkhead({ timings: 'all' }), { timings: 'all', maxConcurrent: 5 }],
   ] as const)('may hold %s, written again', (_what, policy, changes) => {

@@ -32,6 +32,8 @@ class Try implements Receiver {
   }
 }
 
+const beaten = (): AbortError => new AbortError('Another try has answered first');
+
 /** The tries of one call. */
 export class HedgedCall {
   #started = 0;
@@ -80,7 +82,7 @@ export class HedgedCall {
   /** The other tries are told at once; they end, and count as losers, when their work does. */
   #choose(chosen: Try): void {
     this.#chosen = chosen;
-    const reason = new AbortError('Another try has answered first');
+    const reason = beaten();
     for (const other of this.#running) if (other !== chosen) other.scope.abort(reason);
   }
 
@@ -131,7 +133,7 @@ export class HedgedCall {
 
   #abortLosers(): void {
     if (this.#running.size === 0) return;
-    const reason = new AbortError('Another try has answered first');
+    const reason = beaten();
     for (const loser of this.#running) {
       this.#observe(loser);
       this.target.call.lingering?.begins();

@@ -299,15 +299,51 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats).toMatchObject({ successfulCalls: 1, inFlight: 0 });
   });
 
-  it.each([0, 1])('fails where its source gives no item after %d of them', async (good) => {
-    const results = [...Array<unknown>(good).fill({ done: false, value: 1 }), undefined];
+  it('takes a function for an item where it has the looks of one, as for await does', async () => {
+    const results = [Object.assign(() => undefined, { done: false, value: 1 }), { done: true }];
+    const odd = (): AsyncIterable<number> => ({
+      [Symbol.asyncIterator]: () => ({ next: async () => results.shift() as never }),
+    });
+    expect(await itemsOf(breaker.protect(odd)())).toEqual([1]);
+  });
+
+  it('answers a read under way when its consumer leaves, though the source hangs', async () => {
+    const items = breaker.protect(async function* () {
+      yield 1;
+      await new Promise(() => undefined);
+    })();
+    await items.next();
+    const read = items.next();
+    await settlePromises();
+    void items.return(undefined);
+    expect(await read).toEqual({ done: true, value: undefined });
+  });
+
+  it('closes its source once when a limit around it has come', async () => {
+    const closed = jest.fn(async () => ({ done: true, value: undefined }) as const);
+    const next = async () => ({ done: false, value: 1 }) as const;
+    const policy = timeLimit(100, { runtime: lab.runtime });
+    const iterator = { next, return: closed };
+    const source = policy.wrap(() => ({ [Symbol.asyncIterator]: () => iterator }))();
+    const items = source[Symbol.asyncIterator]();
+    await items.next();
+    await lab.clock.advance(200);
+    expect(closed).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([
+    [0, undefined],
+    [1, undefined],
+    [1, null],
+  ])('fails where its source gives no item after %d of them, but %p', async (good, bad) => {
+    const results = [...Array<unknown>(good).fill({ done: false, value: 1 }), bad];
     const broken = (): AsyncIterable<number> => ({
       [Symbol.asyncIterator]: () => ({ next: async () => results.shift() as never }),
     });
     const items = breaker.protect(broken)()[Symbol.asyncIterator]();
     for (let read = 0; read < good; read++) await items.next();
     expect(await settled(items.next())).toEqual({
-      error: new TypeError('Iterator result undefined is not an object'),
+      error: new TypeError(`Iterator result ${String(bad)} is not an object`),
     });
     await settlePromises();
     expect(breaker.stats).toMatchObject({ failedCalls: 1, inFlight: 0 });

@@ -98,11 +98,12 @@ export class CancelScope implements Cancellation {
       return nothing;
     }
     if (this.#over) return this.parent?.onAbort(listener) ?? nothing;
-    this.#listeners ??= this.#listenToParents();
-    this.#listeners.add(listener);
+    const listeners = (this.#listeners ??= this.#listenToParents());
+    listeners.add(listener);
     return () => {
-      this.#listeners?.delete(listener);
-      if (this.#listeners?.size === 0) this.#silence();
+      // Taken from the set that it is in: one that leaves while others are told is not told.
+      listeners.delete(listener);
+      if (listeners.size === 0 && listeners === this.#listeners) this.#silence();
     };
   }
 
@@ -168,10 +169,10 @@ class SignalRelay implements Cancellation {
   }
 
   readonly #onAbort = (): void => {
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
     this.signal.removeEventListener('abort', this.#onAbort);
-    for (const listener of listeners) listener(this.signal.reason);
+    // From the set itself: one that leaves while others are told is not told.
+    for (const listener of this.#listeners) listener(this.signal.reason);
+    this.#listeners.clear();
   };
 }
 

@@ -36,10 +36,16 @@ export class WaitQueue extends TimedQueue<Waiter> {
 
   #enqueue(waiter: Waiter, cancellation: Cancellation | undefined): void {
     this.add(waiter);
-    waiter.leave = cancellation?.onAbort((reason) => {
+    waiter.ignoreAbort = cancellation?.onAbort((reason) => {
       this.remove(waiter);
       this.#giveUp(waiter, reason);
     });
+  }
+
+  /** An abort that comes now, of a listener who is told of it, does not take it out again. */
+  override remove(waiter: Waiter): void {
+    waiter.ignoreAbort?.();
+    super.remove(waiter);
   }
 
   protected dueAt(first: Waiter): number {
@@ -70,7 +76,7 @@ export class Waiter implements Link<Waiter> {
   previous: Waiter | undefined;
   next: Waiter | undefined;
   /** Takes the listener off the call's cancellation. */
-  leave: (() => void) | undefined;
+  ignoreAbort: (() => void) | undefined;
   readonly #place = new AsyncPlace();
 
   constructor(
@@ -81,20 +87,18 @@ export class Waiter implements Link<Waiter> {
     private readonly reject: (reason: unknown) => void,
   ) {}
 
-  /** Nobody waits for it any more, although its time limit has not told it yet. */
+  /** Nobody waits for it any more, although neither its time limit nor its abort has told it yet. */
   get expired(): boolean {
-    return this.call.remainingTime === 0;
+    return this.call.cancellation?.aborted === true || this.call.remainingTime === 0;
   }
 
   /** Starts it before this returns, in its own async context, not in that of the call which made room. */
   admit(): void {
-    this.leave?.();
     this.resolve(this.#place.runInAsyncScope(this.start));
     this.#place.emitDestroy();
   }
 
   refuse(reason: unknown): void {
-    this.leave?.();
     this.reject(reason);
     this.#place.emitDestroy();
   }

@@ -2,6 +2,7 @@ import type { CallContext } from '../call-context.js';
 import { BulkheadRejectedError, withoutStack } from '../errors.js';
 import type { Gate, Layer, Pass } from '../policy.js';
 import type { Runtime } from '../runtime.js';
+import { ROUNDING } from '../timed-queue.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedBulkheadOptions } from './options.js';
 import { SharedPass } from './shared-pass.js';
@@ -67,7 +68,7 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   configure(options: ResolvedBulkheadOptions): void {
     this.options = options;
     this.#room = roomUnder(options);
-    this.#startWaiting(this.#isShadow ? Infinity : this.#room);
+    this.#startWaiting();
     this.#queue.reschedule();
   }
 
@@ -91,9 +92,9 @@ export class Slots extends SharedPass implements Gate, WaitRules {
     if (events?.listening === true) events.emit(type, { id: `bulkhead:${name}`, name }, { reason });
   }
 
-  /** Takes a free slot. There is none while calls wait: each that is given back goes to the first. */
+  /** Takes a free slot. Each that is given back goes to the first that waits. */
   take(): boolean {
-    if (this.inUse >= this.#room) return false;
+    if (this.inUse >= this.#room || this.#nextInLine !== undefined) return false;
     this.inUse++;
     this.calls.accepted++;
     return true;
@@ -113,25 +114,38 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   /** Gives the slot back, to the first that waits. */
   release(): void {
     this.inUse--;
-    this.#startWaiting(this.#room);
+    this.#startWaiting();
   }
 
   uncount(): void {
     this.calls.accepted--;
   }
 
-  #startWaiting(room: number): void {
-    for (let next = this.#queue.first; next !== undefined && this.inUse < room;) {
-      if (next.expired) {
-        next = next.next; // its time limit is about to take it out
-        continue;
-      }
+  /** Looks again after each start: what has just begun may have moved the others, or taken the room. */
+  #startWaiting(): void {
+    while (this.#queue.size > 0 && this.#admitsWaiting) {
+      const next = this.#nextInLine;
+      if (next === undefined) return;
       this.#queue.remove(next);
       this.inUse++;
       this.calls.accepted++;
       next.admit();
-      next = this.#queue.first; // what has just begun may have moved the others
     }
+  }
+
+  /** The first whose caller still waits: the timers and aborts of the others are about to take them out. */
+  get #nextInLine(): Waiter | undefined {
+    let next = this.#queue.first;
+    while (next !== undefined && this.#isOver(next)) next = next.next;
+    return next;
+  }
+
+  #isOver(waiter: Waiter): boolean {
+    return waiter.expired || this.dueAt(waiter) < this.runtime.clock.now() - ROUNDING;
+  }
+
+  get #admitsWaiting(): boolean {
+    return this.#isShadow || this.inUse < this.#room;
   }
 
   /**

@@ -191,11 +191,17 @@ export class AbortError extends Error {
   readonly code = 'ABORT_ERR';
 }
 
-/** Whether `error` says that a caller gave up, which is neither a success nor a failure. */
+/** The platform's, and what axios and got reject a cancelled request with. */
+const ABORT_CODES = new Set<unknown>(['ABORT_ERR', 'ERR_CANCELED']);
+
+/**
+ * Whether `error` says that a caller gave up, which is neither a success nor a failure: the name
+ * `AbortError`, as the platform and most clients have it, or the code `ABORT_ERR` or `ERR_CANCELED` (axios).
+ */
 export function isAbortError(error: unknown): boolean {
   try {
     const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
-    return name === 'AbortError' || code === 'ABORT_ERR';
+    return name === 'AbortError' || ABORT_CODES.has(code);
   } catch {
     return false;
   }

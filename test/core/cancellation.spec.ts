@@ -322,6 +322,7 @@ describe('isAbortError', () => {
     ["a signal's own reason", AbortSignal.abort().reason, true],
     ['one by name', { name: 'AbortError' }, true],
     ['one by code', { code: 'ABORT_ERR' }, true],
+    ["axios's", { name: 'CanceledError', code: 'ERR_CANCELED' }, true],
     ["the platform's time-out", new DOMException('late', 'TimeoutError'), false],
     ['any error', down, false],
     ['a string', 'AbortError', false],

@@ -50,7 +50,8 @@ function link(stages: readonly Stage[], outermost: Refuse): Run {
       gates.unshift(stage);
       continue;
     }
-    linked = linkOne(stage, gates, linked, refusals[at + 1] as Refuse, early, at === 0);
+    const around = stages.slice(0, at);
+    linked = linkOne(stage, gates, linked, refusals[at + 1] as Refuse, early, around);
     gates = [];
     early ||= (stage as Layer).answersEarly === true;
   }
@@ -67,15 +68,15 @@ function linkOne(
   inner: Linked,
   refuse: Refuse,
   early: boolean,
-  outermost: boolean,
+  around: readonly Stage[],
 ): Linked {
   if ('watch' in stage) return { run: stage.watch(gated(gates, inner, refuse)) };
   const prefersLink = stage.link !== undefined && (!early || stage.synchronous === true);
   if (stage.deliver !== undefined && !prefersLink) {
-    return { deliver: stage.deliver(gatedDelivery(gates, inner, refuse), outermost) };
+    return { deliver: stage.deliver(gatedDelivery(gates, inner, refuse), around) };
   }
   if (stage.link === undefined) throw new TypeError('A layer must have link or deliver');
-  return { run: stage.link(gated(gates, inner, refuse)) };
+  return { run: stage.link(gated(gates, inner, refuse), around) };
 }
 
 /** How a gate at each place refuses: in front as the caller needs, inside a layer as that layer does. */

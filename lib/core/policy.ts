@@ -89,9 +89,12 @@ export interface Gate {
  * inside may answer before, which takes a promise of its own that the layers around it need not add to.
  */
 export interface Layer {
-  link?(next: Run): Run;
-  /** @param outermost whether nothing stands around it: its answer goes to the caller's promise */
-  deliver?(next: Deliver, outermost: boolean): Deliver;
+  /** @param around what stands around it, outermost first */
+  link?(next: Run, around: readonly Stage[]): Run;
+  /** @param around as for `link`: with nothing there, its answer goes to the caller's promise */
+  deliver?(next: Deliver, around: readonly Stage[]): Deliver;
+  /** Each of its calls pays into this one, and what stands inside does not: an attempt is no call. */
+  readonly budget?: object | undefined;
   /** It may answer its caller while the work goes on, and tells `call.lingering` when it does. */
   readonly answersEarly?: boolean;
   /** It runs its work synchronously, so that gates inside it refuse by throwing. */

@@ -6,6 +6,7 @@ import {
   Policy,
   type PolicySetting,
   type PolicySnapshot,
+  type Stage,
 } from './policy.js';
 import { type Runtime, runtimeWith } from './runtime.js';
 import { type Schema, duration, oneOf, requireOptions, required } from './validation.js';
@@ -88,7 +89,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
     return [this];
   }
 
-  deliver(next: Deliver, outermost: boolean): Deliver {
+  deliver(next: Deliver, around: readonly Stage[]): Deliver {
     return (work, self, args, call, receiver) => {
       const running = this.#runningCalls();
       if (this.options.mode === 'shadow') {
@@ -97,7 +98,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
         return;
       }
       // A promise brings its caller back to where it was; what receives here would be in the timer's.
-      const place = outermost ? undefined : new AsyncPlace();
+      const place = around.length === 0 ? undefined : new AsyncPlace();
       const limited = new LimitedCall(running, call, receiver, place);
       next(work, self, args, call.within(limited), limited);
     };

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
-import { RetryBudget, ResilienceConfigError } from 'nestjs-bulwark/core';
-import { Lab } from '../support/lab.js';
+import {
+  RetryBudget,
+  ResilienceConfigError,
+  hedge,
+  pipeline,
+  retry,
+  timeLimit,
+} from 'nestjs-bulwark/core';
+import { Lab, down, settled } from '../support/lab.js';
 
 let lab: Lab;
 beforeEach(() => {
@@ -88,6 +95,37 @@ describe('R74 a retry budget', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('is paid into once for a call of a pipeline, whichever of its policies share it', async () => {
+    const { runtime } = lab;
+    const budget = budgetWith({ minPerSecond: 0, ratio: 0.2 });
+    const policy = pipeline(
+      retry({ maxAttempts: 3, baseDelay: 1, budget }, { runtime }),
+      timeLimit('1m', { runtime }),
+      hedge({ delay: 1000, budget }, { runtime }),
+      retry({ maxAttempts: 2, baseDelay: 1, budget }, { runtime }),
+    );
+    let tries = 0;
+    const calls = Array.from({ length: 100 }, () =>
+      settled(policy.execute(() => (tries++, Promise.reject(down)))),
+    );
+    await lab.clock.runAll();
+    await Promise.all(calls);
+    expect(tries).toBe(120);
+  });
+
+  it('of its own is paid into by a policy inside another', async () => {
+    const { runtime } = lab;
+    const [outer, inner] = [1, 2].map(() => budgetWith({ minPerSecond: 0, ratio: 1 }));
+    const policy = pipeline(
+      retry({ maxAttempts: 2, baseDelay: 1, budget: outer }, { runtime }),
+      hedge({ delay: 1000, budget: inner }, { runtime }),
+    );
+    const call = settled(policy.execute(() => Promise.reject(down)));
+    await lab.clock.runAll();
+    await call;
+    expect([outer?.balance, inner?.balance]).toEqual([0, 0]);
   });
 
   it('refuses nonsense and names all of it', () => {

@@ -4,8 +4,9 @@ import {
   Policy,
   type PolicySetting,
   type PolicySnapshot,
+  type Stage,
 } from '../policy.js';
-import { type RetryBudget, requireBudget } from '../retry/retry-budget.js';
+import { type RetryBudget, payInto, requireBudget } from '../retry/retry-budget.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
 import { requireOptions } from '../validation.js';
 import { type HedgeDelay, hedgeDelay } from './hedge-delay.js';
@@ -50,9 +51,11 @@ export class HedgePolicy extends Policy implements Layer {
     return [this];
   }
 
-  deliver(next: Deliver): Deliver {
-    return (work, self, args, call, receiver) =>
+  deliver(next: Deliver, around: readonly Stage[]): Deliver {
+    return (work, self, args, call, receiver) => {
+      payInto(this.budget, around);
       new HedgedCall(this, next, { work, self, args, call }, receiver).begin();
+    };
   }
 
   snapshot(): HedgeSnapshot {

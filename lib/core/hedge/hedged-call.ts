@@ -53,7 +53,6 @@ export class HedgedCall {
   ) {}
 
   begin(): void {
-    this.policy.budget?.deposit();
     const noMore = (): void => this.#clearTimer();
     this.#leaves.push(this.policy.runtime.lifetime?.onEnd(noMore));
     this.#leaves.push(this.target.call.cancellation?.onAbort(noMore));

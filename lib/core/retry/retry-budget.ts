@@ -1,5 +1,6 @@
 import type { Duration } from '../duration.js';
 import { ResilienceConfigError } from '../errors.js';
+import type { Layer, Stage } from '../policy.js';
 import { type Runtime, type RuntimeOptions, runtimeWith } from '../runtime.js';
 import { type Rule, type Schema, duration, number, requireOptions } from '../validation.js';
 
@@ -108,6 +109,12 @@ function sum(ring: Int32Array): number {
   let total = 0;
   for (const each of ring) total += each;
   return total;
+}
+
+/** One call begins under a policy with `budget`, unless what stands around it has paid for that call. */
+export function payInto(budget: RetryBudget | undefined, around: readonly Stage[]): void {
+  if (budget === undefined) return;
+  if (!around.some((stage) => (stage as Layer).budget === budget)) budget.deposit();
 }
 
 /** A budget, or the name of one. */

@@ -1,5 +1,5 @@
 import { type Work, beginCall, beginsUnstored, unstoredCallEnds } from '../context.js';
-import type { PolicySetting, Run } from '../policy.js';
+import type { PolicySetting, Run, Stage } from '../policy.js';
 import { disguise } from '../wrap.js';
 import type { RetryOptions } from './options.js';
 import { RetryPolicy } from './retry.js';
@@ -10,11 +10,11 @@ import { RetryRun, refusePromise } from './retry-run.js';
 export class SyncRetryPolicy extends RetryPolicy {
   readonly synchronous = true;
 
-  override link(next: Run): Run {
+  override link(next: Run, around: readonly Stage[]): Run {
     return (work, self, args, call) => {
       const target = { work, self, args, call: call.forAttempt(1) };
       const { rules } = this;
-      const startedAt = this.begin(rules);
+      const startedAt = this.begin(rules, around);
       const unstored = beginsUnstored(target.call);
       let value: unknown;
       try {

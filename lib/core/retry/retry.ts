@@ -8,11 +8,12 @@ import {
   type PolicySetting,
   type PolicySnapshot,
   type Run,
+  type Stage,
 } from '../policy.js';
 import { type Runtime, runtimeWith } from '../runtime.js';
 import { type LiveOptions, changedOptions, givenOptions, prepared } from '../live-options.js';
 import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './options.js';
-import { type RetryBudget, requireBudget } from './retry-budget.js';
+import { type RetryBudget, payInto, requireBudget } from './retry-budget.js';
 import { RetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
 import { FirstAttempt } from './first-attempt.js';
@@ -72,6 +73,10 @@ export class RetryPolicy extends Policy implements Layer {
     return this.rules.options;
   }
 
+  get budget(): RetryBudget | undefined {
+    return this.rules.budget;
+  }
+
   #rulesOf(options: ResolvedRetryOptions): RetryRules {
     const { name, runtime } = this;
     const budget = requireBudget(options.budget, `retry(${name})`);
@@ -108,10 +113,10 @@ export class RetryPolicy extends Policy implements Layer {
     return [this];
   }
 
-  link(next: Run): Run {
+  link(next: Run, around: readonly Stage[]): Run {
     return (work, self, args, call) => {
       const { rules } = this;
-      const startedAt = this.begin(rules);
+      const startedAt = this.begin(rules, around);
       const first = call.forAttempt(1);
       const unstored = beginsUnstored(first);
       // The one closure that a successful call makes.
@@ -137,11 +142,11 @@ export class RetryPolicy extends Policy implements Layer {
     };
   }
 
-  deliver(next: Deliver): Deliver {
+  deliver(next: Deliver, around: readonly Stage[]): Deliver {
     const again = promising(next);
     return (work, self, args, call, receiver) => {
       const { rules } = this;
-      const startedAt = this.begin(rules);
+      const startedAt = this.begin(rules, around);
       const first = call.forAttempt(1);
       const attempt = new FirstAttempt(
         this,
@@ -159,8 +164,8 @@ export class RetryPolicy extends Policy implements Layer {
   }
 
   /** @returns when the call began, where that matters */
-  protected begin({ budget, options }: RetryRules): number {
-    budget?.deposit();
+  protected begin({ budget, options }: RetryRules, around: readonly Stage[]): number {
+    payInto(budget, around);
     this.attempts++;
     return options.maxDuration === undefined ? 0 : this.runtime.clock.now();
   }

@@ -79,6 +79,20 @@ describe('a pipeline', () => {
     expect(await running).toMatchObject({ error: { reason: 'deadline', attempts: 1 } });
   });
 
+  it('R61 no attempt begins after the limit where the wait before it has ended late', async () => {
+    const policy = retrying(10);
+    const work = jest.fn(failing);
+    const running = settled(pipeline(limitedTo(350), policy).execute(work));
+    await lab.clock.advance(50);
+    lab.clock.jump(400); // the thread was busy
+    await lab.clock.advance(0);
+    expect(await running).toMatchObject({
+      error: { reason: 'deadline', attempts: 1, cause: down },
+    });
+    expect(work).toHaveBeenCalledTimes(1);
+    expect(policy.snapshot()).toMatchObject({ calls: { deadline: 1 }, attempts: 1 });
+  });
+
   it('R61 each attempt has what is left of the total, or its own limit where that is less', async () => {
     const left: unknown[] = [];
     const work = (): Promise<unknown> => {

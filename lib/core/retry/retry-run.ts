@@ -42,6 +42,7 @@ export class RetryRun {
       const step = this.#decide(last);
       if ('done' in step) return step.done;
       await this.#wait(step.delay);
+      if (this.target.call.remainingTime === 0) return this.#giveUp(last, 'deadline'); // it ended late
       const outcome = await this.#tryAgain();
       if ('done' in outcome) return outcome.done;
       last = outcome;
@@ -55,6 +56,7 @@ export class RetryRun {
       if ('done' in step) return step.done;
       this.policy.runtime.clock.sleepSync(step.delay);
       this.policy.waited += step.delay;
+      if (this.target.call.remainingTime === 0) return this.#giveUp(last, 'deadline');
       const outcome = this.#tryAgainSync();
       if ('done' in outcome) return outcome.done;
       last = outcome;

@@ -14,6 +14,7 @@ import type {
   Watcher,
 } from './policy.js';
 import { isStreamShown } from './result-kind.js';
+import { isThenable } from './thenable.js';
 
 /** A pipeline linked once, in two forms that differ in how a leading gate turns a call away. */
 export interface CompiledPipeline {
@@ -193,13 +194,4 @@ function settleFailure(pass: Pass, call: CallContext, error: unknown): void {
   if (nothingToLearn) pass.uncount();
   if (nothingToLearn || call.abortedWith(error)) pass.release();
   else pass.fail(call.timedOutWith(error) ?? error);
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return false;
-  try {
-    return typeof (value as { then?: unknown }).then === 'function';
-  } catch {
-    return false; // a hostile getter: whoever awaits the value will meet it
-  }
 }

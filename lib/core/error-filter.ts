@@ -1,6 +1,7 @@
 import { isAsyncFunction } from 'node:util/types';
 import { isAbortError } from './cancellation.js';
 import { isRejection, isResilienceError } from './errors.js';
+import { decided } from './thenable.js';
 import { isTransientError } from './transient-error.js';
 import type { Rule } from './validation.js';
 
@@ -37,7 +38,7 @@ export function compileFilter(
 function compileMatcher(matcher: ErrorMatcher, special: CompiledFilter): CompiledFilter {
   if (typeof matcher === 'string') return (error) => codeOf(error) === matcher;
   if (matcher === isTransientError) return (error) => isTransientError(error) && !special(error);
-  if (!isClass(matcher)) return matcher;
+  if (!isClass(matcher)) return (error) => decided(matcher(error));
   if ((matcher as unknown) === Error || (matcher as unknown) === Object) {
     return (error) => error instanceof matcher && !special(error);
   }

@@ -1,4 +1,4 @@
-import { isThenable } from './compile.js';
+import { isThenable } from './thenable.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import type { Run } from './policy.js';
 import { isStreamShown } from './result-kind.js';

@@ -1,5 +1,6 @@
 import { asyncAdapters } from './async-iterable/async-iterable.js';
-import { type CompiledPipeline, isThenable } from './compile.js';
+import type { CompiledPipeline } from './compile.js';
+import { isThenable, isUselessPromise } from './thenable.js';
 import type { CallContext } from './call-context.js';
 import { type Work, beginCall } from './context.js';
 import {
@@ -74,7 +75,7 @@ function callUnknown(
   );
   answered = true;
   if (stream === undefined) return result;
-  if (isThenable(result)) result.then(undefined, () => undefined);
+  isUselessPromise(result);
   const open = reopening(stream.value, openingOf(work, self, args));
   return stream.adapter.adapt(pipeline, open, { self, args });
 }

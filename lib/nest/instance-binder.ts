@@ -1,7 +1,7 @@
 import type { OnModuleInit } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
-import { isThenable } from '../core/compile.js';
+import { isThenable } from '../core/thenable.js';
 import { Issues } from '../core/validation.js';
 import { classesIn, wrappersIn } from './application-classes.js';
 import { checkClasses } from './check-classes.js';

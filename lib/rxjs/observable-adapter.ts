@@ -1,7 +1,8 @@
 import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil } from 'rxjs';
 import { AsyncPlace } from '../core/async-place.js';
 import { AbortError, CancelScope } from '../core/cancellation.js';
-import { type CompiledPipeline, isThenable } from '../core/compile.js';
+import type { CompiledPipeline } from '../core/compile.js';
+import { isThenable } from '../core/thenable.js';
 import type { CallContext, Progress } from '../core/call-context.js';
 import { beginCall, enclosingCall, runInside } from '../core/context.js';
 import type { CallTarget, Opening, ResultAdapter } from '../core/result-kind.js';

@@ -270,10 +270,12 @@ describe('an adaptive limit, window by window', () => {
     expect(shown()).toEqual([4, true, 100]);
   });
 
+  const OUT_OF_RANGE = 'queueSize gave no finite number of at least 0; 0 is used';
   it.each<[string, () => number, string, unknown]>([
     ['throws', thrown, 'queueSize threw; 0 is used', down],
-    ['gives a negative number', () => -1, 'queueSize gave no positive number; 0 is used', -1],
-    ['gives no number', () => NaN, 'queueSize gave no positive number; 0 is used', NaN],
+    ['gives a negative number', () => -1, OUT_OF_RANGE, -1],
+    ['gives no number', () => NaN, OUT_OF_RANGE, NaN],
+    ['gives an endless number', () => Infinity, OUT_OF_RANGE, Infinity],
   ])('logs a queueSize that %s, and does without', async (_what, queueSize, message, cause) => {
     policy = made({ queueSize, minLimit: 8 });
     await round(8);

@@ -1,10 +1,11 @@
 import { runInThisContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import { CircuitBreaker, CircuitBreakerError, pipeline, retry } from 'nestjs-bulwark/core';
-import { compile, isThenable } from '../../lib/core/compile.js';
+import { compile } from '../../lib/core/compile.js';
 import { PLAIN } from '../../lib/core/call-context.js';
 import type { Work } from '../../lib/core/context.js';
 import type { Layer } from '../../lib/core/policy.js';
+import { isThenable } from '../../lib/core/thenable.js';
 import { protectFunction } from '../../lib/core/wrap.js';
 import { Lab, down, play, thrownBy } from '../support/lab.js';
 

@@ -15,6 +15,8 @@ const boom = new Error('boom');
 const explode = (): never => {
   throw boom;
 };
+/** An arrow function that calls an asynchronous one: nothing shows it before it is called. */
+const later = (): never => Promise.reject(boom) as never;
 
 class Search {
   @Resilient('search')
@@ -33,83 +35,86 @@ class Listener {
 }
 
 interface Row {
-  readonly wrong: string;
+  readonly what: string;
   readonly policy: PolicyOptions;
   readonly results: (string | Error)[];
   readonly outcome: Outcome<string>;
 }
 const breaker = { failureThreshold: 1 };
-const rows: Row[] = [
+const rows = (wrong: () => never): Row[] => [
   {
-    wrong: 'a state listener',
-    policy: { circuitBreaker: { ...breaker, onStateChange: explode } },
+    what: 'a state listener',
+    policy: { circuitBreaker: { ...breaker, onStateChange: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'a filter of a breaker',
-    policy: { circuitBreaker: { ...breaker, failureExceptions: explode } },
+    what: 'a filter of a breaker',
+    policy: { circuitBreaker: { ...breaker, failureExceptions: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'a filter of what a breaker ignores',
-    policy: { circuitBreaker: { ...breaker, ignoreExceptions: explode } },
+    what: 'a filter of what a breaker ignores',
+    policy: { circuitBreaker: { ...breaker, ignoreExceptions: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'a predicate of a breaker',
-    policy: { circuitBreaker: { ...breaker, isFailure: explode } },
+    what: 'a predicate of a breaker',
+    policy: { circuitBreaker: { ...breaker, isFailure: wrong } },
     results: ['poor'],
     outcome: { value: 'poor' },
   },
   {
-    wrong: 'a recovery time',
-    policy: { circuitBreaker: { ...breaker, recoveryTimeout: explode } },
+    what: 'a recovery time',
+    policy: { circuitBreaker: { ...breaker, recoveryTimeout: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'a filter of a retry',
-    policy: { retry: { retryOn: explode } },
+    what: 'a filter of a retry',
+    policy: { retry: { retryOn: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'a predicate of a retry',
-    policy: { retry: { retryOnResult: explode } },
+    what: 'a predicate of a retry',
+    policy: { retry: { retryOnResult: wrong } },
     results: ['poor'],
     outcome: { value: 'poor' },
   },
   {
-    wrong: 'a back-off',
-    policy: { retry: { backoff: explode } },
+    what: 'a back-off',
+    policy: { retry: { backoff: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'onRetry',
-    policy: { retry: { onRetry: explode } },
+    what: 'onRetry',
+    policy: { retry: { onRetry: wrong } },
     results: [down, 'found'],
     outcome: { value: 'found' },
   },
   {
-    wrong: 'a filter of a fallback',
-    policy: { fallback: { handler: () => 'spare', on: explode } },
+    what: 'a filter of a fallback',
+    policy: { fallback: { handler: () => 'spare', on: wrong } },
     results: [down],
     outcome: { error: down },
   },
   {
-    wrong: 'a fallback',
-    policy: { fallback: explode, retry: { maxAttempts: 1 } },
+    what: 'a fallback',
+    policy: { fallback: wrong, retry: { maxAttempts: 1 } },
     results: [down],
     outcome: { error: boom },
   },
 ];
 
-describe('changes an outcome, or leaves something behind, by throwing:', () => {
-  it.each(rows)('$wrong', async ({ policy, results, outcome }) => {
+describe.each([
+  ['throwing', explode],
+  ['giving a promise that rejects', later],
+])('changes an outcome, or leaves something behind, by %s:', (_how, wrong) => {
+  it.each(rows(wrong))('$what', async ({ policy, results, outcome }) => {
     const lab = new Lab();
     const application = await start({
       imports: [ResilienceModule.forRoot({ policies: { search: policy }, runtime: lab.runtime })],

@@ -4,6 +4,7 @@ import { BulkheadRejectedError, withoutStack } from '../errors.js';
 import { isOverloadError } from '../overload-error.js';
 import type { Gate, Layer } from '../policy.js';
 import type { Runtime } from '../runtime.js';
+import { decided } from '../thenable.js';
 import { Gradient } from './gradient.js';
 import { LimitLayer } from './limit-layer.js';
 import type { ResolvedAdaptiveLimitOptions } from './options.js';
@@ -171,9 +172,9 @@ export class AdaptiveLimiter implements Gate {
     const { queueSize } = this.options;
     if (typeof queueSize === 'number') return queueSize;
     try {
-      const size = queueSize(limit);
-      if (size >= 0) return size;
-      this.#report('queueSize gave no positive number; 0 is used', size);
+      const size = decided(queueSize(limit));
+      if (size >= 0 && Number.isFinite(size)) return size;
+      this.#report('queueSize gave no finite number of at least 0; 0 is used', size);
     } catch (thrown) {
       this.#report('queueSize threw; 0 is used', thrown);
     }

@@ -1,4 +1,4 @@
-import { isThenable } from '../compile.js';
+import { isThenable } from '../thenable.js';
 
 export type Source = AsyncIterator<unknown, unknown, unknown>;
 export type Item = IteratorResult<unknown>;

@@ -7,6 +7,7 @@ import {
 } from '../error-filter.js';
 import { isRejection } from '../errors.js';
 import type { Logger } from '../runtime.js';
+import { decided } from '../thenable.js';
 import type { ResolvedCircuitBreakerOptions } from './options.js';
 
 const isLocalAnswer: CompiledFilter = (error) => isRejection(error) || isAbortError(error);
@@ -34,7 +35,7 @@ export class Judge {
   /** To be asked only where there is an `isFailure`: without one a value is a success. */
   isFailure(value: unknown): boolean {
     try {
-      return (this.#isFailure as (result: unknown) => unknown)(value) === true;
+      return decided((this.#isFailure as (result: unknown) => unknown)(value)) === true;
     } catch (thrown) {
       this.#report('isFailure', thrown);
       return true;

@@ -1,4 +1,4 @@
-import { isThenable } from '../compile.js';
+import { isUselessPromise } from '../thenable.js';
 import {
   type Gate,
   type Pass,
@@ -141,8 +141,7 @@ export class KeyedCircuitBreakers extends Policy {
   #keyFrom(keyOf: BreakerKeyFunction, args: readonly unknown[] = []): unknown {
     try {
       const key: unknown = keyOf(...args);
-      if (!isThenable(key)) return key;
-      key.then(undefined, () => undefined);
+      if (!isUselessPromise(key)) return key;
       if (!this.#promisedKeys) this.#report('key returned a promise; it must not be async');
       this.#promisedKeys = true;
     } catch (thrown) {

@@ -1,4 +1,5 @@
 import { parseDuration } from '../duration.js';
+import { decided } from '../thenable.js';
 import type { ResolvedRetryOptions } from './options.js';
 
 type Timing = Pick<
@@ -37,7 +38,7 @@ export function delayAfter(timing: Timing, input: BackoffInput): number {
 /** Before cap and jitter. */
 function plainDelay(timing: Timing, { attempt, error }: BackoffInput): number {
   const { baseDelay, backoff, exponentialBase } = timing;
-  if (typeof backoff === 'function') return customDelay(backoff(attempt, error));
+  if (typeof backoff === 'function') return customDelay(decided(backoff(attempt, error)));
   if (baseDelay === 0) return 0; // whatever it grows by: nothing times infinity is no number
   switch (backoff) {
     case 'constant':

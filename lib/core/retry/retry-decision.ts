@@ -5,6 +5,7 @@ import {
   nothingSpecial,
 } from '../error-filter.js';
 import type { Logger } from '../runtime.js';
+import { decided } from '../thenable.js';
 import type { ResolvedRetryOptions } from './options.js';
 
 /** Which errors and values are worth another attempt. What throws decides "no" and is logged. */
@@ -33,7 +34,7 @@ export class RetryDecision {
   retriesValue(value: unknown): boolean {
     return this.#contained(
       'retryOnResult',
-      () => (this.#retryOnResult as (result: unknown) => unknown)(value) === true,
+      () => decided((this.#retryOnResult as (result: unknown) => unknown)(value)) === true,
     );
   }
 

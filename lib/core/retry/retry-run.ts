@@ -1,5 +1,5 @@
 import { isAbortError } from '../cancellation.js';
-import { isThenable } from '../compile.js';
+import { isUselessPromise } from '../thenable.js';
 import type { CallContext } from '../call-context.js';
 import type { Work } from '../context.js';
 import { RetryExhaustedError, type RetryExhaustedReason } from '../errors.js';
@@ -248,8 +248,7 @@ function valueOf(failed: FailedAttempt): unknown {
 
 /** A promise fails when a synchronous retry is over: better to say so than to look protected. */
 export function refusePromise(value: unknown, { calls }: RetryPolicy): void {
-  if (!isThenable(value)) return;
-  value.then(undefined, () => undefined);
+  if (!isUselessPromise(value)) return;
   calls.not_retryable++;
   throw new TypeError(
     'A synchronous retry got a promise; use @Retry() or withRetry() for asynchronous functions',

@@ -29,6 +29,8 @@ interface History {
   lastOpening: OpeningReport | undefined;
   /** Recoveries that failed since it last closed. */
   failedRecoveries: number;
+  /** The state that has turned a call away, until the call is told, where a listener has moved it on. */
+  refusing: State | undefined;
 }
 
 const STATE_EVENTS = {
@@ -107,8 +109,10 @@ export class Machine extends Totals implements Gate {
     const enforced = this.options.mode === 'enforce';
     const { events } = this.rules.runtime;
     if (events?.listening === true) {
-      const state = this.#state.name;
-      events.emit(enforced ? 'breaker.rejected' : 'breaker.spared', this.#source, { state });
+      const state = this.#state;
+      const type = enforced ? 'breaker.rejected' : 'breaker.spared';
+      events.emit(type, this.#source, { state: state.name });
+      if (state !== this.#state) this.#remembered().refusing = state; // a listener has moved it
     }
     if (enforced) {
       this.rejected++;
@@ -120,7 +124,10 @@ export class Machine extends Totals implements Gate {
   }
 
   refusal(): Error {
-    return rejectionBy(this.#state, this.name, this.options.captureStack);
+    const history = this.#history;
+    const state = history?.refusing ?? this.#state;
+    if (history !== undefined) history.refusing = undefined;
+    return rejectionBy(state, this.name, this.options.captureStack);
   }
 
   // Transitions. Each names the state that asks for it: where a call that has ended late asks, the
@@ -131,9 +138,11 @@ export class Machine extends Totals implements Gate {
     const { clock } = this;
     const history = this.#remembered();
     const reopens = from instanceof HalfOpen;
+    const failedRecoveries = reopens ? history.failedRecoveries + 1 : 0;
+    const time = openTime(this.rules, error, failedRecoveries);
+    if (from !== this.#state) return; // a `recoveryTimeout` of the user's own has moved it
     history.lastOpening = opening;
-    history.failedRecoveries = reopens ? history.failedRecoveries + 1 : 0;
-    const time = openTime(this.rules, error, history.failedRecoveries);
+    history.failedRecoveries = failedRecoveries;
     const failures = from.consecutiveFailures + (reopens ? 1 : 0);
     const open = new Open(this, clock.now() + time, failures, opening, clock.wallTime());
     this.#moveTo(open, { error, opening });
@@ -164,14 +173,16 @@ export class Machine extends Totals implements Gate {
     history.stateChanges++;
     this.#since = now;
     this.rules.family?.moved(this, from);
-    const { events } = this.rules.runtime;
-    if (events?.listening === true) {
-      events.emit(STATE_EVENTS[next.name], this.#source, { from, ...cause });
-    }
     const { onStateChange } = this.options;
-    if (this.#listeners === undefined && onStateChange === undefined) return;
+    const { events } = this.rules.runtime;
+    const emitted =
+      events?.listening === true
+        ? (): void => events.emit(STATE_EVENTS[next.name], this.#source, { from, ...cause })
+        : undefined;
+    if ((this.#listeners ?? onStateChange ?? emitted) === undefined) return;
     const at = this.clock.wallTime();
-    this.#told().tell({ breakerName: this.name, from, to: next.name, at, ...cause }, onStateChange);
+    const change = { breakerName: this.name, from, to: next.name, at, ...cause };
+    this.#told().tell(change, [emitted, onStateChange]);
   }
 
   listen(listener: CircuitStateListener): () => void {
@@ -188,6 +199,7 @@ export class Machine extends Totals implements Gate {
       timeIn: {},
       lastOpening: undefined,
       failedRecoveries: 0,
+      refusing: undefined,
     });
   }
 

@@ -2,10 +2,15 @@ import { oneLine } from '../one-line.js';
 import { type Logger, tell } from '../runtime.js';
 import type { CircuitStateChange, CircuitStateListener } from './options.js';
 
+interface Untold {
+  readonly change: CircuitStateChange;
+  readonly first: readonly (CircuitStateListener | undefined)[];
+}
+
 /** Tells listeners of every change in the order of the changes, also of those that a listener makes. */
 export class StateListeners {
   #listeners: readonly CircuitStateListener[] = [];
-  #untold: CircuitStateChange[] | undefined;
+  #untold: Untold[] | undefined;
 
   constructor(private readonly logger: Logger) {}
 
@@ -19,16 +24,16 @@ export class StateListeners {
     };
   }
 
-  /** @param first the breaker's own listener, from its options */
-  tell(change: CircuitStateChange, first?: CircuitStateListener): void {
+  /** @param first who is told before those that were added */
+  tell(change: CircuitStateChange, first: Untold['first']): void {
     if (this.#untold) {
-      this.#untold.push(change);
+      this.#untold.push({ change, first });
       return;
     }
-    this.#untold = [change];
+    this.#untold = [{ change, first }];
     for (const each of this.#untold) {
-      if (first) this.#call(first, each);
-      for (const listener of this.#listeners) this.#call(listener, each);
+      for (const listener of each.first) if (listener) this.#call(listener, each.change);
+      for (const listener of this.#listeners) this.#call(listener, each.change);
     }
     this.#untold = undefined;
   }

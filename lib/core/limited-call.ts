@@ -16,6 +16,7 @@ interface TimedCall extends Link<TimedCall> {
 
 /** The calls under one limit. As it is the same for all, they run out in the order they came in. */
 export class RunningCalls extends TimedQueue<TimedCall> {
+  #retired = false;
   readonly timerSource = this.runtime.clock.timerSource?.();
 
   constructor(
@@ -39,9 +40,16 @@ export class RunningCalls extends TimedQueue<TimedCall> {
     call.timeOut();
   }
 
+  /** No call joins any more: the timer is let go of with the last one. */
+  retire(): void {
+    this.#retired = true;
+    if (this.size === 0) super.emptied();
+  }
+
   /** The timer stays set for the next call: setting and clearing one for each costs 300 ns. */
   protected override emptied(): void {
-    this.doze();
+    if (this.#retired) super.emptied();
+    else this.doze();
   }
 
   /** Nobody is released early, and nobody is left without an answer; the process may end before it. */

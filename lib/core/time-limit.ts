@@ -133,6 +133,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
       const live = changedOptions(this.#live, optionsOf(asked), timeLimitSchema, path);
       return () => {
         this.#live = live;
+        this.#running.retire();
         this.#running = new RunningCalls(this, live.inForce.limit);
       };
     });

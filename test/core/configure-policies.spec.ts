@@ -2,6 +2,7 @@ import {
   type BulkheadOptions,
   type BulkheadPolicy,
   CircuitBreaker,
+  type Clock,
   KeyedCircuitBreakers,
   type Policy,
   type RateLimitOptions,
@@ -13,6 +14,7 @@ import {
   type RetryPolicy,
   SyncRetryPolicy,
   TimeoutError,
+  type Timer,
   bulkhead,
   pipeline,
   rateLimit,
@@ -399,6 +401,38 @@ describe('R75 a time limit', () => {
     await lab.clock.runAll();
     expect(await Promise.all(calls)).toEqual([first, second]);
     expect(policy.snapshot().calls).toEqual({ in_time: 0, timed_out: 1, would_time_out: 1 });
+  });
+
+  it('lets go of the timer of a limit that no call has any more', async () => {
+    const timers = new Set<Timer>();
+    const clock: Clock = {
+      now: () => lab.clock.now(),
+      wallTime: () => lab.clock.wallTime(),
+      sleepSync: () => undefined,
+      setTimeout: (callback, delay) => {
+        const timer = lab.clock.setTimeout(callback, delay);
+        timers.add(timer);
+        return timer;
+      },
+      clearTimeout: (timer) => {
+        timers.delete(timer);
+        lab.clock.clearTimeout(timer);
+      },
+    };
+    const policy = timeLimit(1000, { runtime: { clock } });
+    const call = (took: number) =>
+      settled(policy.execute(() => (took === 0 ? 'done' : after(took, 'done'))));
+    for (let limit = 1001; limit <= 1100; limit++) {
+      await call(0);
+      policy.configure(limit);
+    }
+    expect(timers.size).toBe(0);
+    const running = call(10);
+    policy.configure(500);
+    expect(timers.size).toBe(1);
+    await lab.clock.advance(10);
+    expect(await running).toEqual({ value: 'done' });
+    expect(timers.size).toBe(0);
   });
 });
 

@@ -4,6 +4,7 @@ import { jest } from '@jest/globals';
 import {
   AbortError,
   type CallContext,
+  EventHub,
   type HedgeOptions,
   type HedgePolicy,
   Lifetime,
@@ -460,6 +461,25 @@ describe('a hedge that nobody waits for any more', () => {
     await clock.advance(0);
     caller.abort();
     await outcome;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it.each([
+    ['by time', never, 1],
+    ['for a failure', failing(down), 1],
+  ])('starts no try %s that a listener has seen off', async (_why, work, attempts) => {
+    const { clock, runtime, logger } = lab;
+    const events = new EventHub(() => clock.wallTime(), logger);
+    const policy = hedge({ delay: 10, maxHedges: 3 }, { runtime: { ...runtime, events } });
+    const caller = new AbortController();
+    const left = new Error('left');
+    events.listen(({ type }) => {
+      if (type === 'hedge.started') caller.abort(left);
+    });
+    const outcome = settled(policy.execute(work, { signal: caller.signal }));
+    await clock.advance(100);
+    expect(await outcome).toEqual({ error: left });
+    expect(policy.snapshot()).toMatchObject({ attempts, calls: { hedge: 0, original: 0 } });
     expect(clock.pendingTimers).toBe(0);
   });
 

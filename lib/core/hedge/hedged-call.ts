@@ -64,8 +64,15 @@ export class HedgedCall {
     const scope = new CancelScope(call.cancellation);
     const started = new Try(this, ++this.#started, scope, this.#now());
     this.#running.add(started);
+    if (started.number > 1) {
+      this.#tell('hedge.started', started);
+      const { cancellation } = call; // a listener may abort the call that it is told of
+      if (cancellation?.aborted === true) {
+        this.failed(started, cancellation.reason);
+        return;
+      }
+    }
     this.policy.attempts++;
-    if (started.number > 1) this.#tell('hedge.started', started);
     this.#setTimer();
     this.next(work, self, args, this.#callOf(started), started);
   }

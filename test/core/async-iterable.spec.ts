@@ -962,6 +962,39 @@ describe('R43 an async iterator under a hedge', () => {
     expect(await items.next()).toEqual({ done: false, value: 1 });
   });
 
+  it('has each try tried again inside it until there is an item, and never after it', async () => {
+    const again = retry({ maxAttempts: 3, baseDelay: 1, jitter: 0 }, { runtime: lab.runtime });
+    const opened: number[] = [];
+    const items = hedged(again).wrap(async function* () {
+      if (opened.push(currentAttempt() ?? 0) === 1) throw down;
+      yield 'item';
+      throw down;
+    })();
+    const first = items.next();
+    await lab.clock.advance(1);
+    expect(await first).toEqual({ done: false, value: 'item' });
+    expect(await lab.errorOf(items.next())).toBe(down);
+    expect(opened).toEqual([1, 2]);
+  });
+
+  it('gives the items of a fallback inside it', async () => {
+    const spare = fallback(() => numbers(2), {}, { runtime: lab.runtime });
+    const items = hedged(spare).wrap(() => numbers(2, 1))();
+    expect(await itemsOf(items)).toEqual([1, 2]);
+  });
+
+  it('starts no try of a hedge inside another one once an item has come', async () => {
+    const opened = jest.fn();
+    const items = hedged(hedge({ delay: 20 }, { runtime: lab.runtime })).wrap(async function* () {
+      opened();
+      yield 1;
+      await deferred().promise;
+    })();
+    expect(await items.next()).toEqual({ done: false, value: 1 });
+    await lab.clock.advance(100);
+    expect(opened).toHaveBeenCalledTimes(1);
+  });
+
   it('R45: closes the source of a losing try in the context of that try', async () => {
     const closedIn: boolean[] = [];
     let number = 0;
@@ -1164,6 +1197,27 @@ describe('R43 an iteration that a layer ends', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(await items.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('before the first item closes a source that is opened after that', async () => {
+    const layer = new Breakable();
+    const again = retry({ baseDelay: 100, jitter: 0 }, { runtime: lab.runtime });
+    let opened = 0;
+    const items = pipeline(layer, again).wrap(async function* () {
+      if (++opened === 1) throw down;
+      try {
+        yield* [1, 2];
+      } finally {
+        closed();
+      }
+    })();
+    const read = settled(items.next());
+    await settlePromises();
+    layer.break(down);
+    expect(await read).toEqual({ error: down });
+    await lab.clock.advance(100);
+    expect([opened, closed.mock.calls.length]).toEqual([2, 1]);
+    expect(again.snapshot().calls).toMatchObject({ aborted: 1, recovered: 0 });
   });
 
   it('before the first item is over for what stands inside that layer too', async () => {

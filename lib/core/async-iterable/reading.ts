@@ -9,6 +9,8 @@ export interface Read {
   reject(error: unknown): void;
 }
 
+const NOBODY: Read = { resolve: () => undefined, reject: () => undefined };
+
 /**
  * The source of one try, used in the context of its call. However it is to end, it has ended when
  * none of its steps is under way any more, the clean-up of one that is closed among them.
@@ -67,10 +69,10 @@ export class Reading {
 
   /** Nobody waits for the source any more. */
   giveUp(reason: unknown): void {
-    this.#finish(() => this.#answer.fail(reason));
+    this.#finish(() => this.#answer.fail(reason), NOBODY);
   }
 
-  #finish(end: () => void, read?: Read, value?: unknown): void {
+  #finish(end: () => void, read: Read, value?: unknown): void {
     if (this.#end !== undefined) return;
     this.#closed = true;
     this.#endWith(end);
@@ -79,8 +81,8 @@ export class Reading {
         await Promise.resolve(); // what aborts the call tells its work before
         return this.source.return?.(value);
       },
-      (item) => read?.resolve((item as Item | undefined) ?? { done: true, value }),
-      (error) => read?.reject(error),
+      (item) => read.resolve((item as Item | undefined) ?? { done: true, value }),
+      (error) => read.reject(error),
     );
   }
 

@@ -16,7 +16,6 @@ export class Tries {
     absorb: (answer, call) => runInside(call, () => this.begin(call, () => itemsOf(answer))),
   };
   readonly #live = new Set<Reading>();
-  #over = false;
 
   constructor(private readonly won: (reading: Reading, first: Item) => void) {}
 
@@ -35,15 +34,15 @@ export class Tries {
     }
   }
 
-  /** The call is over: a first item comes too late. */
+  /** The call is over: a first item comes too late, and nothing is to be tried for one. */
   end(): void {
-    this.#over = true;
+    this.progress.committed = this.progress.answered = true;
     for (const reading of this.#live) reading.giveUp(endedEarly());
   }
 
   #take(reading: Reading, first: Item): void {
     if (first.done === true) return;
-    if (this.#over || this.progress.committed) {
+    if (this.progress.committed) {
       reading.giveUp(endedEarly());
       return;
     }

@@ -429,6 +429,18 @@ describe('R43 an async iterator under a gate', () => {
     expect(breaker.stats.inFlight).toBe(0);
   });
 
+  it('ends as its first read that ends it, whatever those after it bring', async () => {
+    const items = breaker.protect(numbers)(3, 2);
+    await items.next();
+    const reads = [settled(items.next()), settled(items.next())];
+    expect(await Promise.all(reads)).toEqual([
+      { error: down },
+      { value: { done: true, value: undefined } },
+    ]);
+    await settlePromises();
+    expect(breaker.stats).toMatchObject({ failedCalls: 1, successfulCalls: 0, inFlight: 0 });
+  });
+
   const wrapped = new Error('wrapped');
   it.each<[string, (error: unknown) => unknown, unknown, object]>([
     ['let through is as if it had left', (error) => error, down, { successfulCalls: 1 }],
@@ -977,6 +989,18 @@ describe('R43 an async iterator under a hedge', () => {
     expect(opened).toEqual([1, 2]);
   });
 
+  it('counts, and holds what stands around it, until the try that is read has ended', async () => {
+    const slots = bulkhead({ maxConcurrent: 5 }, { runtime: lab.runtime });
+    const policy = hedge({ delay: 10 }, { runtime: lab.runtime });
+    const items = pipeline(slots, policy).wrap(numbers)(2);
+    expect(await items.next()).toEqual({ done: false, value: 1 });
+    expect(slots.snapshot().inUse).toBe(1);
+    expect(await itemsOf(items)).toEqual([2]);
+    await settlePromises();
+    expect(slots.snapshot().inUse).toBe(0);
+    expect(policy.snapshot().calls).toEqual({ original: 1, hedge: 0, none: 0 });
+  });
+
   it('gives the items of a fallback inside it', async () => {
     const spare = fallback(() => numbers(2), {}, { runtime: lab.runtime });
     const items = hedged(spare).wrap(() => numbers(2, 1))();
@@ -1091,6 +1115,24 @@ describe('R62 an iteration that runs out of time', () => {
     expect(await told).toEqual({ error: expect.any(TimeoutError) });
   });
 
+  it('asks nothing more of the source that it closes, in the same instant either', async () => {
+    const asked: string[] = [];
+    const guarded = limit.wrap(() => ({
+      [Symbol.asyncIterator](): AsyncIterator<number> {
+        currentSignal()?.addEventListener('abort', () => void settled(items.next()));
+        const step = (name: string) => (): Promise<IteratorResult<number>> => {
+          asked.push(name);
+          return Promise.resolve({ done: false, value: 1 });
+        };
+        return { next: step('next'), return: step('return') };
+      },
+    }));
+    const items = guarded()[Symbol.asyncIterator]();
+    await items.next();
+    await lab.clock.advance(100);
+    expect(asked).toEqual(['next', 'return']);
+  });
+
   it('gives nothing more, however its source takes the abort', async () => {
     const items = limit.wrap(async function* () {
       yield 1;
@@ -1162,6 +1204,27 @@ describe('R43 an iteration that a layer ends', () => {
     await settlePromises();
     expect(closed).toHaveBeenCalledTimes(1);
     expect(breaker.stats).toMatchObject({ failedCalls: 1, lastFailure: error, inFlight: 0 });
+  });
+
+  it('around the call in which it is read, and which has ended before the source is open, closes it', async () => {
+    const caller = new AbortController();
+    const reason = new Error('left');
+    const guarded = breaker.protect(() => ({
+      [Symbol.asyncIterator](): AsyncIterator<number> {
+        caller.abort(reason);
+        return slow(Promise.resolve());
+      },
+    }));
+    let read: Promise<unknown> | undefined;
+    const outer = breaker.execute(
+      () => (read = settled(guarded()[Symbol.asyncIterator]().next())),
+      { signal: caller.signal },
+    );
+    expect(await settled(outer)).toEqual({ error: reason });
+    expect(await read).toEqual({ error: reason });
+    await settlePromises();
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(breaker.stats).toMatchObject({ failedCalls: 0, inFlight: 0 });
   });
 
   it('around the call in which it is read tells the next read', async () => {

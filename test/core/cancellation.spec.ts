@@ -36,6 +36,17 @@ describe("a caller's signal", () => {
     expect(listenersOf(controller.signal)).toBe(0);
   });
 
+  it('tells who listens now, also where one who has left leaves again', () => {
+    const scope = new CancelScope();
+    const [gone, listener] = [jest.fn(), jest.fn()];
+    const leave = scope.onAbort(gone);
+    leave();
+    scope.onAbort(listener);
+    leave();
+    scope.abort(reason);
+    expect([gone, listener].map(({ mock }) => mock.calls)).toEqual([[], [[reason]]]);
+  });
+
   it('that is aborted already tells at once', () => {
     const cancellation = cancellationOf(AbortSignal.abort(reason));
     const listener = jest.fn();

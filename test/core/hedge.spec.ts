@@ -166,7 +166,8 @@ describe('R64 a hedge', () => {
   it('aborts every try when the caller aborts, and starts no more', async () => {
     const caller = new AbortController();
     const tries = new Tries('50f 50f 1s');
-    const policy = hedged({ delay: 10, maxHedges: 2 });
+    const budget = new RetryBudget({ ratio: 0, minPerSecond: 1 }, { runtime: lab.runtime });
+    const policy = hedged({ delay: 10, maxHedges: 2, budget });
     const running = settled(policy.execute(tries.work, { signal: caller.signal }));
     await lab.clock.advance(15);
     const signals = tries.calls.map(({ signal }) => signal);
@@ -175,6 +176,7 @@ describe('R64 a hedge', () => {
     expect(signals.map(({ reason }) => reason as unknown)).toEqual([down, down]);
     await lab.clock.runAll();
     expect(tries.begun).toEqual([0, 10]);
+    expect(budget.balance).toBe(9);
     expect(policy.snapshot().calls).toEqual({ original: 0, hedge: 0, none: 1 });
     expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
   });

@@ -1,21 +1,23 @@
 import type { OnModuleInit } from '@nestjs/common';
-import type { ModulesContainer } from '@nestjs/core';
+import type { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { isThenable } from '../core/compile.js';
 import { Issues } from '../core/validation.js';
 import { classesIn, wrappersIn } from './application-classes.js';
 import { checkClasses } from './check-classes.js';
+import { enhancersOf, globalEnhancersOf } from './enhancers.js';
 import { checkSubscriptions } from './events/check-subscriptions.js';
 import { forgetUnknown } from './named-providers.js';
 import { resolveMethods } from './protected-classes.js';
 import type { ResilienceRegistry } from './registry.js';
 import { bindRegistry, wantsRegistry } from './registry-binding.js';
 
-/** Reaches the instances that Nest injects no properties into: those of `useFactory` and `useValue`. */
+/** Reaches the instances that Nest injects no properties into: of `useFactory`, `useValue`, `@UseGuards(new ...)`. */
 export class InstanceBinder implements OnModuleInit {
   constructor(
     private readonly registry: ResilienceRegistry,
     private readonly modules: ModulesContainer,
+    private readonly config: ApplicationConfig,
   ) {}
 
   /** @throws ResilienceConfigError for what decorators ask of the application and it does not have */
@@ -30,13 +32,19 @@ export class InstanceBinder implements OnModuleInit {
       for (const instance of instancesOf(wrapper)) {
         if (typeof instance !== 'object' || instance === null) continue;
         prototypes.add(Object.getPrototypeOf(instance));
-        if (!this.#bind(instance)) continue;
-        resolveMethods(instance.constructor, instance, this.registry, issues);
+        this.#bindAndCheck(instance, issues);
       }
     }
+    const enhancers = [...[...prototypes].flatMap(enhancersOf), ...globalEnhancersOf(this.config)];
+    for (const each of enhancers) this.#bindAndCheck(each, issues);
     // Only now is every circuit breaker known that they may name.
     for (const each of prototypes) checkSubscriptions(each, this.registry, issues);
     issues.throwIfAny();
+  }
+
+  #bindAndCheck(instance: unknown, issues: Issues): void {
+    if (!this.#bind(instance)) return;
+    resolveMethods(instance.constructor, instance, this.registry, issues);
   }
 
   #bind(instance: unknown): instance is object {

@@ -6,7 +6,7 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { ResilienceConfigError } from '../core/errors.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { ResilienceConfigurator } from './configurator.js';
@@ -54,9 +54,12 @@ class ResilienceCoreModule implements OnApplicationShutdown {
         },
         {
           provide: InstanceBinder,
-          inject: [REGISTRY, ModulesContainer],
-          useFactory: (registry: ResilienceRegistry, modules: ModulesContainer) =>
-            new InstanceBinder(registry, modules),
+          inject: [REGISTRY, ModulesContainer, ApplicationConfig],
+          useFactory: (
+            registry: ResilienceRegistry,
+            modules: ModulesContainer,
+            config: ApplicationConfig,
+          ) => new InstanceBinder(registry, modules, config),
         },
         {
           provide: APP_FILTER,

@@ -1,16 +1,15 @@
 import type { ModulesContainer } from '@nestjs/core';
-import type { NamedOptions } from './named-options.js';
 
-const byModule = new WeakMap<object, NamedOptions>();
+const byModule = new WeakMap<object, unknown>();
 
 /** Remembers what a feature module adds; its class is its own, so the class is the key. */
-export function rememberFeature(moduleClass: object, options: NamedOptions): void {
+export function rememberFeature(moduleClass: object, options: unknown): void {
   byModule.set(moduleClass, options);
 }
 
-/** What the feature modules of one application add. */
-export function featuresIn(modules: ModulesContainer): NamedOptions[] {
+/** What the feature modules of one application were given, unchecked. */
+export function featuresIn(modules: ModulesContainer): unknown[] {
   return [...modules.values()]
-    .map(({ metatype }) => byModule.get(metatype))
-    .filter((options) => options !== undefined);
+    .filter(({ metatype }) => byModule.has(metatype))
+    .map(({ metatype }) => byModule.get(metatype));
 }

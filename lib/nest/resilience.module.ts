@@ -97,7 +97,10 @@ export class ResilienceModule {
     return root(ResilienceCoreModule.with(asyncProviders(options), options.imports), options);
   }
 
-  /** Adds named parts from a feature module; they belong to the application like those of the root. */
+  /**
+   * Adds named parts from a feature module; they belong to the application like those of the root.
+   * @throws ResilienceConfigError (at start-up)
+   */
   static forFeature(options: NamedOptions): DynamicModule {
     // A class of its own for each call: Nest takes equal dynamic modules for one.
     @Module({})

@@ -5,7 +5,7 @@ import { checkClasses } from './check-classes.js';
 import { featuresIn } from './features.js';
 import { SECOND_ROOT, unknownName } from './messages.js';
 import type { ResilienceModuleOptions } from './module-options.js';
-import { readModuleOptions } from './module-schema.js';
+import { readFeatureOptions, readModuleOptions } from './module-schema.js';
 import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
 import { PARTS } from './parts.js';
@@ -25,7 +25,7 @@ export function startRegistry(
   const issues = new Issues();
   if (countOf(rootModule, modules) > 1) issues.list.push(SECOND_ROOT);
   const options = readModuleOptions(given, issues);
-  const features = featuresIn(modules);
+  const features = featuresIn(modules).map((each) => readFeatureOptions(each, issues));
   const budgets = [options, ...features].flatMap((each) => Object.keys(each.budgets ?? {}));
   const registry = new ResilienceRegistry({
     runtime: { logger: nestLogger(), ...options.runtime },

@@ -20,6 +20,7 @@ import {
   Fallback,
   InjectCircuitBreaker,
   InjectPolicy,
+  type NamedOptions,
   ResilienceConfigError,
   ResilienceInterceptor,
   ResilienceModule,
@@ -538,6 +539,49 @@ class Misconfigured {
 describe('R34: invalid options stop the start', () => {
   it.each(invalid)('%s', async (_title, given, message) => {
     expect(await issuesWith(given)).toEqual([message]);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, 'forFeature() must be an object of options, got undefined'],
+    ['null', null, 'forFeature() must be an object of options, got null'],
+    ['text', 'payments', 'forFeature() must be an object of options, got "payments"'],
+    ['a list', [], 'forFeature() must be an object of options, got []'],
+    [
+      'an unknown option',
+      { circuitBreaker: { stock: {} } },
+      'forFeature().circuitBreaker is not a known option; did you mean "circuitBreakers"?',
+    ],
+    [
+      'a group that is null',
+      { circuitBreakers: null },
+      'forFeature().circuitBreakers must be an object, got null',
+    ],
+    [
+      'a group that is text',
+      { retries: 'api' },
+      'forFeature().retries must be an object, got "api"',
+    ],
+    [
+      'an option of the application',
+      { defaults: { retry: {} } },
+      'forFeature().defaults must be given to forRoot(), since it is for the whole application, got {"retry":{}}',
+    ],
+  ])('of forFeature: %s', async (_title, given, message) => {
+    const feature = ResilienceModule.forFeature(given as NamedOptions);
+    const imports = [ResilienceModule.forRoot({ budgets: { shared: { ratio: -1 } } }), feature];
+    expect(await startUpIssues({ imports })).toEqual([
+      message,
+      expect.stringContaining('budget(shared).ratio'),
+    ]);
+  });
+
+  it('of forFeature in a lazily loaded module', async () => {
+    const app = await start({ imports: [ResilienceModule.forRoot()] });
+    const feature = ResilienceModule.forFeature({ bulkhead: {} } as NamedOptions);
+    const loading = app.get(LazyModuleLoader).load(() => moduleOf({ imports: [feature] }));
+    expect(await issuesOf(loading)).toEqual([
+      'forFeature().bulkhead is not a known option; did you mean "bulkheads"?',
+    ]);
   });
 
   it('a policy without parts', async () => {

@@ -9,6 +9,7 @@ import {
   type ModuleMetadata,
   type NestMiddleware,
   type NestModule,
+  Optional,
   Scope,
   type Type,
   UseInterceptors,
@@ -272,6 +273,50 @@ describe('R31: a name nobody configured fails at start-up', () => {
     expect(() => app.get<unknown>(getCircuitBreakerToken('paymnets'))).toThrow('does not exist');
     const loading = app.get(LazyModuleLoader).load(() => moduleOf({ providers: [ByProperty] }));
     await expect(loading).rejects.toThrow("Nest can't resolve dependencies");
+  });
+
+  it('unless it is optional: then it is undefined, as with Nest', async () => {
+    @Injectable()
+    class Optionally {
+      @Optional() @InjectCircuitBreaker('inventroy') readonly property?: CircuitBreaker;
+      constructor(@Optional() @InjectPolicy('katalog') readonly parameter?: unknown) {}
+    }
+    @Injectable()
+    class Heir extends Optionally {}
+    const inject = [{ token: getCircuitBreakerToken('paymnets'), optional: true }];
+    const useFactory = (breaker?: CircuitBreaker): string => typeof breaker;
+    const app = await start(
+      knowing({ providers: [Optionally, Heir, { provide: 'made', inject, useFactory }] }),
+    );
+    for (const type of [Optionally, Heir]) {
+      const { property, parameter } = app.get<Optionally>(type);
+      expect([property, parameter]).toEqual([undefined, undefined]);
+    }
+    expect(app.get('made')).toBe('undefined');
+  });
+
+  it('and is injected as ever where it is optional and known', async () => {
+    @Injectable()
+    class Optionally {
+      constructor(@Optional() @InjectCircuitBreaker('payments') readonly breaker: CircuitBreaker) {}
+    }
+    const app = await start(knowing({ providers: [Optionally] }));
+    expect(app.get(Optionally).breaker.name).toBe('payments');
+  });
+
+  it('where only the constructor that it replaces has it optional', async () => {
+    @Injectable()
+    class Optionally {
+      constructor(@Optional() @InjectPolicy('katalog') readonly policy?: unknown) {}
+    }
+    @Injectable()
+    class Asking extends Optionally {
+      constructor(@InjectPolicy('katalog') policy: unknown) {
+        super(policy);
+      }
+    }
+    const issues = await startUpIssues(knowing({ providers: [Asking] }));
+    expect(issues).toEqual([expect.stringContaining('Asking, constructor parameter 0: policy')]);
   });
 
   it('is a ResilienceConfigError', async () => {

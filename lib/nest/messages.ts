@@ -56,6 +56,10 @@ export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';
 
+export function withoutRoot(what: string): string {
+  return `${what} needs ResilienceModule.forRoot() or forRootAsync(); import one of them in the root module`;
+}
+
 /** @param instead what stands in its place */
 export function standsIn(
   instead: 'default options are used' | 'calls pass unprotected',

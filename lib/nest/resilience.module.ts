@@ -11,7 +11,7 @@ import { ResilienceConfigError } from '../core/errors.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { ResilienceConfigurator } from './configurator.js';
 import { resilienceFilter } from './exception-filter.js';
-import { rememberFeature } from './features.js';
+import { featureModule } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
 import { EventBinder } from './events/event-binder.js';
 import { ResilienceEvents } from './events/resilience-events.js';
@@ -27,8 +27,12 @@ import type {
 import type { NamedOptions } from './named-options.js';
 import { namedProviders, publishConfigured } from './named-providers.js';
 import { ResilienceRegistry } from './registry.js';
+import { requireRoot } from './root.js';
 import { startRegistry } from './start-up.js';
 import { MODULE_OPTIONS, REGISTRY } from './tokens.js';
+
+const PUBLISHER = Symbol('nestjs-bulwark:publisher');
+const ROOT_CHECK = Symbol('nestjs-bulwark:root-check');
 
 /** Holds one application's registry; global, since every decorated class asks for it. */
 @Global()
@@ -81,7 +85,17 @@ class ResilienceCoreModule implements OnApplicationShutdown {
  *   circuitBreakers: { payments: { failureThreshold: 5, recoveryTimeout: '30s' } },
  * })
  */
-@Module({})
+@Module({
+  providers: [
+    {
+      provide: ROOT_CHECK,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer): void => {
+        requireRoot(modules, 'ResilienceModule, imported as it is,');
+      },
+    },
+  ],
+})
 export class ResilienceModule {
   /**
    * Configures the application. Problems are reported at start-up, all in one ResilienceConfigError.
@@ -102,23 +116,7 @@ export class ResilienceModule {
    * @throws ResilienceConfigError (at start-up)
    */
   static forFeature(options: NamedOptions): DynamicModule {
-    // A class of its own for each call: Nest takes equal dynamic modules for one.
-    @Module({})
-    class ResilienceFeatureModule {
-      constructor(@Inject(REGISTRY) registry: ResilienceRegistry) {
-        registry.adopt(options);
-      }
-    }
-    rememberFeature(ResilienceFeatureModule, options);
-    const named = namedProviders(options).map((provider) => ({
-      ...provider,
-      inject: [...(provider.inject ?? []), ResilienceFeatureModule],
-    }));
-    return {
-      module: ResilienceFeatureModule,
-      providers: named,
-      exports: named.map(({ provide }) => provide),
-    };
+    return featureModule(options);
   }
 }
 
@@ -187,8 +185,6 @@ function root(
     },
   };
 }
-
-const PUBLISHER = Symbol('nestjs-bulwark:publisher');
 
 function asyncProviders(options: ResilienceModuleAsyncOptions): Provider[] {
   const { inject = [], useFactory, useClass, useExisting } = options;

@@ -78,6 +78,10 @@ class ByPlainInject {
   constructor(@Inject(getCircuitBreakerToken('payment')) readonly breaker: CircuitBreaker) {}
 }
 @Injectable()
+class Paying {
+  constructor(@InjectCircuitBreaker('payments') readonly breaker: CircuitBreaker) {}
+}
+@Injectable()
 class ByDecorator {
   @CircuitProtected('zzz')
   async charge(): Promise<void> {
@@ -471,6 +475,42 @@ describe('R31: a second root', () => {
     const resilience = ResilienceModule.forRoot(known);
     const app = await start({ imports: [resilience, moduleOf({ imports: [resilience] })] });
     expect(app.get(getCircuitBreakerToken('payments'))).toBeInstanceOf(CircuitBreaker);
+  });
+});
+
+describe('R31, R34: without a root', () => {
+  const feature = (): Type =>
+    ResilienceModule.forFeature({ circuitBreakers: { payments: {} } }) as never;
+  const needsOne =
+    'needs ResilienceModule.forRoot() or forRootAsync(); import one of them in the root module';
+  it.each<[string, () => ModuleMetadata, string]>([
+    [
+      'the bare module',
+      () => ({ imports: [ResilienceModule] }),
+      `ResilienceModule, imported as it is, ${needsOne}`,
+    ],
+    ['a feature', () => ({ imports: [feature()] }), `ResilienceModule.forFeature() ${needsOne}`],
+    [
+      'a feature whose breaker is injected',
+      () => ({
+        imports: [moduleOf({ imports: [feature()], providers: [Paying] }), feature()],
+      }),
+      `ResilienceModule.forFeature() ${needsOne}`,
+    ],
+  ])('%s stops the start', async (_what, metadata, message) => {
+    expect(await startUpIssues(metadata())).toEqual([message]);
+  });
+
+  it('but the bare module may stand beside one', async () => {
+    const app = await start(knowing({ imports: [moduleOf({ imports: [ResilienceModule] })] }));
+    expect(app.get(getCircuitBreakerToken('payments'))).toBeInstanceOf(CircuitBreaker);
+  });
+
+  it('is not what is told of a root that cannot start', async () => {
+    const issues = await startUpIssues({
+      imports: [feature(), ResilienceModule, ResilienceModule.forRoot({ retry: {} } as never)],
+    });
+    expect(issues).toEqual(['options.retry is not a known option']);
   });
 });
 

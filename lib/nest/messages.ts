@@ -60,6 +60,11 @@ export function withoutRoot(what: string): string {
   return `${what} needs ResilienceModule.forRoot() or forRootAsync(); import one of them in the root module`;
 }
 
+/** @param got the provider that was named, as a message shows it */
+export function noOptionsFactory(way: string, got: string): string {
+  return `forRootAsync().${way} must have the method createResilienceOptions(), got ${got}`;
+}
+
 /** @param instead what stands in its place */
 export function standsIn(
   instead: 'default options are used' | 'calls pass unprotected',

@@ -108,7 +108,21 @@ export function readFeatureOptions(given: unknown, issues: Issues): NamedOptions
 
 /** Checks the outer shape of what an application gives; what stands inside is checked where it is made. */
 export function readModuleOptions(given: unknown, issues: Issues): ResolvedModuleOptions {
-  const options = readGiven(moduleSchema, given, 'options', issues);
+  return readBy(moduleSchema, given, issues);
+}
+
+/** The same of what `forRootAsync` was given by a factory: too late for who may inject the providers. */
+export function readLateOptions(given: unknown, issues: Issues): ResolvedModuleOptions {
+  const isGlobal = refused('must be given to forRootAsync() itself');
+  return readBy({ ...moduleSchema, isGlobal }, given, issues);
+}
+
+function readBy(
+  schema: typeof moduleSchema,
+  given: unknown,
+  issues: Issues,
+): ResolvedModuleOptions {
+  const options = readGiven(schema, given, 'options', issues);
   const defaults = readOptions(defaultsSchema, options.defaults, 'options.defaults', issues);
   return { ...options, defaults } as ResolvedModuleOptions;
 }
@@ -120,7 +134,7 @@ export function readHttp(given: unknown): ResolvedHttpOptions {
 }
 
 /** Options that have to be there: `undefined` is no object of options either. */
-function readGiven<T extends object>(
+export function readGiven<T extends object>(
   schema: Schema<T>,
   given: unknown,
   path: string,

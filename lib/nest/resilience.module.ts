@@ -7,7 +7,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { ResilienceConfigError } from '../core/errors.js';
+import { asyncProviders } from './async-options.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { ResilienceConfigurator } from './configurator.js';
 import { resilienceFilter } from './exception-filter.js';
@@ -22,8 +22,8 @@ import type {
   ModuleVisibility,
   ResilienceModuleAsyncOptions,
   ResilienceModuleOptions,
-  ResilienceOptionsFactory,
 } from './module-options.js';
+import { readLateOptions, readModuleOptions } from './module-schema.js';
 import type { NamedOptions } from './named-options.js';
 import { namedProviders, publishConfigured } from './named-providers.js';
 import { ResilienceRegistry } from './registry.js';
@@ -44,7 +44,11 @@ class ResilienceCoreModule implements OnApplicationShutdown {
     this.registry.close();
   }
 
-  static with(options: Provider[], imports: DynamicModule['imports'] = []): DynamicModule {
+  static with(
+    options: Provider[],
+    read: typeof readModuleOptions,
+    imports: DynamicModule['imports'] = [],
+  ): DynamicModule {
     return {
       module: ResilienceCoreModule,
       imports,
@@ -53,8 +57,8 @@ class ResilienceCoreModule implements OnApplicationShutdown {
         {
           provide: REGISTRY,
           inject: [MODULE_OPTIONS, ModulesContainer],
-          useFactory: (given: ResilienceModuleOptions, modules: ModulesContainer) =>
-            startRegistry(given, modules, ResilienceCoreModule),
+          useFactory: (given: unknown, modules: ModulesContainer) =>
+            startRegistry((issues) => read(given, issues), modules, ResilienceCoreModule),
         },
         {
           provide: InstanceBinder,
@@ -67,8 +71,9 @@ class ResilienceCoreModule implements OnApplicationShutdown {
         },
         {
           provide: APP_FILTER,
-          inject: [MODULE_OPTIONS, HttpAdapterHost],
-          useFactory: resilienceFilter,
+          inject: [REGISTRY, HttpAdapterHost],
+          useFactory: ({ http }: ResilienceRegistry, adapterHost: HttpAdapterHost) =>
+            resilienceFilter({ http }, adapterHost),
         },
       ],
       exports: [REGISTRY, MODULE_OPTIONS],
@@ -103,12 +108,16 @@ export class ResilienceModule {
    */
   static forRoot(options: ResilienceModuleOptions & ModuleVisibility = {}): DynamicModule {
     const provider = { provide: MODULE_OPTIONS, useValue: options };
-    return root(ResilienceCoreModule.with([provider]), options);
+    return root(ResilienceCoreModule.with([provider], readModuleOptions), options);
   }
 
-  /** The same with options from other providers; names asked for by `@Inject...` need not be repeated. */
+  /**
+   * The same with options from other providers; names asked for by `@Inject...` need not be repeated.
+   * @throws ResilienceConfigError for options of its own that are wrong; for those of the application at start-up
+   */
   static forRootAsync(options: ResilienceModuleAsyncOptions): DynamicModule {
-    return root(ResilienceCoreModule.with(asyncProviders(options), options.imports), options);
+    const providers = asyncProviders(options);
+    return root(ResilienceCoreModule.with(providers, readLateOptions, options.imports), options);
   }
 
   /**
@@ -122,7 +131,7 @@ export class ResilienceModule {
 
 function root(
   core: DynamicModule,
-  options: ResilienceModuleOptions & ModuleVisibility,
+  options: (ResilienceModuleOptions & ModuleVisibility) | null,
 ): DynamicModule {
   const own: (Provider & { provide: unknown })[] = [
     {
@@ -174,7 +183,7 @@ function root(
   ];
   return {
     module: ResilienceModule,
-    global: options.isGlobal !== false,
+    global: options?.isGlobal !== false,
     imports: [core],
     // Read when Nest scans: by then every class has been evaluated, and its names are known.
     get providers() {
@@ -184,22 +193,4 @@ function root(
       return [...own, ...namedProviders(options)].map(({ provide }) => provide) as never[];
     },
   };
-}
-
-function asyncProviders(options: ResilienceModuleAsyncOptions): Provider[] {
-  const { inject = [], useFactory, useClass, useExisting } = options;
-  const given = [useFactory, useClass, useExisting].filter((each) => each !== undefined);
-  if (given.length !== 1) {
-    throw new ResilienceConfigError([
-      `ResilienceModule.forRootAsync() takes exactly one of useFactory, useClass, useExisting, got ${String(given.length)}`,
-    ]);
-  }
-  if (useFactory) return [{ provide: MODULE_OPTIONS, inject, useFactory }];
-  const token = useClass ?? useExisting;
-  const provider: Provider = {
-    provide: MODULE_OPTIONS,
-    inject: [token as never],
-    useFactory: (factory: ResilienceOptionsFactory) => factory.createResilienceOptions(),
-  };
-  return useClass ? [useClass, provider] : [provider];
 }

@@ -4,8 +4,7 @@ import { Issues } from '../core/validation.js';
 import { checkClasses } from './check-classes.js';
 import { featuresIn } from './features.js';
 import { SECOND_ROOT, unknownName } from './messages.js';
-import type { ResilienceModuleOptions } from './module-options.js';
-import { readFeatureOptions, readModuleOptions } from './module-schema.js';
+import { type ResolvedModuleOptions, readFeatureOptions } from './module-schema.js';
 import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
 import { PARTS } from './parts.js';
@@ -15,16 +14,18 @@ import { ResilienceRegistry } from './registry.js';
 /**
  * Makes an application's registry and everything that can be known before the first call, from the root
  * options, the feature modules, and what its classes ask for.
+ *
+ * @param read checks the root options, and tells what is wrong with them
  * @throws ResilienceConfigError with every problem of the application at once
  */
 export function startRegistry(
-  given: ResilienceModuleOptions,
+  read: (issues: Issues) => ResolvedModuleOptions,
   modules: ModulesContainer,
   rootModule: object,
 ): ResilienceRegistry {
   const issues = new Issues();
   if (countOf(rootModule, modules) > 1) issues.list.push(SECOND_ROOT);
-  const options = readModuleOptions(given, issues);
+  const options = read(issues);
   const features = featuresIn(modules).map((each) => readFeatureOptions(each, issues));
   const budgets = [options, ...features].flatMap((each) => Object.keys(each.budgets ?? {}));
   const registry = new ResilienceRegistry({

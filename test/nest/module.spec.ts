@@ -10,6 +10,7 @@ import {
   InjectPolicy,
   type Policy,
   ResilienceModule,
+  type ResilienceModuleAsyncOptions,
   type ResilienceModuleOptions,
   type ResilienceOptionsFactory,
   Retry,
@@ -21,7 +22,7 @@ import {
 import type { ResilienceRegistry } from '../../lib/nest/registry.js';
 import { REGISTRY } from '../../lib/nest/tokens.js';
 import { Lab, settled } from '../support/lab.js';
-import { closeAll, moduleOf, start } from './support/applications.js';
+import { closeAll, issuesOf, moduleOf, start } from './support/applications.js';
 
 const options: ResilienceModuleOptions = {
   circuitBreakers: { payments: { failureThreshold: 2, recoveryTimeout: '30s' } },
@@ -184,6 +185,66 @@ describe('R30: forRootAsync', () => {
     expect(() => ResilienceModule.forRootAsync(given)).toThrow(
       `exactly one of useFactory, useClass, useExisting, got ${String(count)}`,
     );
+  });
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, ' must be an object of options, got undefined'],
+    ['null', null, ' must be an object of options, got null'],
+    [
+      'a misspelt option',
+      { useFactroy: () => options },
+      '.useFactroy is not a known option; did you mean "useFactory"?',
+    ],
+    ['an object as factory', { useFactory: {} }, '.useFactory must be a function, got {}'],
+    ['an object as class', { useClass: {} }, '.useClass must be a class, got {}'],
+    [
+      'null for a provider',
+      { useExisting: null },
+      '.useExisting must be the token of a provider, got null',
+    ],
+    ['imports that are no list', { ...factory, imports: {} }, '.imports must be a list, got {}'],
+    ['one thing to inject', { ...factory, inject: 'a' }, '.inject must be a list, got "a"'],
+    ['isGlobal', { ...factory, isGlobal: 1 }, '.isGlobal must be true or false, got 1'],
+  ])('says what is wrong with %s', async (_title, given, problem) => {
+    const making = Promise.resolve().then(() => ResilienceModule.forRootAsync(given as never));
+    expect(await issuesOf(making)).toEqual([`forRootAsync()${problem}`]);
+  });
+
+  @Injectable()
+  class NoFactory {
+    readonly options = options;
+  }
+  const provided = moduleOf({
+    providers: [NoFactory, { provide: 'options', useValue: null }],
+    exports: [NoFactory, 'options'],
+  });
+  it.each<[string, ResilienceModuleAsyncOptions, string]>([
+    ['useClass', { useClass: NoFactory as never }, 'got an object of NoFactory'],
+    ['useExisting', { useExisting: NoFactory }, 'got an object of NoFactory'],
+    ['useExisting', { useExisting: 'options' }, 'got null'],
+  ])('refuses a %s without the method at start-up', async (way, given, got) => {
+    const starting = start({
+      imports: [ResilienceModule.forRootAsync({ imports: [provided], ...given })],
+    });
+    expect(await issuesOf(starting)).toEqual([
+      `forRootAsync().${way} must have the method createResilienceOptions(), ${got}`,
+    ]);
+  });
+
+  it('is the place for isGlobal, and not what it makes the options with', async () => {
+    const given = { ...options, isGlobal: false, retry: {} };
+    const imports = [ResilienceModule.forRootAsync({ useFactory: () => given })];
+    expect(await issuesOf(start({ imports }))).toEqual([
+      'options.retry is not a known option',
+      'options.isGlobal must be given to forRootAsync() itself, got false',
+    ]);
+  });
+
+  it.each([undefined, null, 'fast'])('refuses %s as the options', async (given) => {
+    const useFactory = (): ResilienceModuleOptions => given as never;
+    const starting = start({ imports: [ResilienceModule.forRootAsync({ useFactory })] });
+    const got = typeof given === 'string' ? '"fast"' : String(given);
+    expect(await issuesOf(starting)).toEqual([`options must be an object of options, got ${got}`]);
   });
 
   it('reads the options from @nestjs/config', async () => {

@@ -329,6 +329,23 @@ describe('R31: a name nobody configured fails at start-up', () => {
   });
 });
 
+describe('R34: what is no policy', () => {
+  it.each([
+    ['undefined', undefined, 'undefined)) must be an object of policy parts, got undefined'],
+    ['null', null, 'null)) must be an object of policy parts, got null'],
+    ['a number', 5, '5)) must be an object of policy parts, got 5'],
+    [
+      'a list of undefined',
+      [undefined],
+      'undefined))[0] must be an object of policy parts, got undefined',
+    ],
+  ])('fails at start-up as that of an interceptor: %s', async (_what, given, problem) => {
+    const useClass = ResilienceInterceptor(given as never);
+    const issues = await startUpIssues(knowing({ providers: [{ provide: 'any', useClass }] }));
+    expect(issues).toEqual([`policy(ResilienceInterceptor(${problem}`]);
+  });
+});
+
 describe('R31, R34, R63: what stands below somebody else’s decorator is checked too', () => {
   class Spanned {
     @Span()
@@ -515,6 +532,7 @@ describe('R31, R34: without a root', () => {
 });
 
 const invalid: [string, unknown, string][] = [
+  ['null', null, 'options must be an object of options, got null'],
   ['no object', 'nothing', 'options must be an object of options, got "nothing"'],
   [
     'an unknown option',

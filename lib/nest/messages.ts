@@ -52,6 +52,11 @@ export function keyOfOneBreaker(place: string): string {
   return `${place}: a key needs the name or the options of a circuit breaker; one made by hand is one for all keys`;
 }
 
+/** @param got the policy, as a message shows it */
+export function otherKind(part: string, place: string, got: string): string {
+  return `${part}(${place}) must not be a policy of another kind, got ${got}; @Resilient() and pipeline() take any`;
+}
+
 export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';

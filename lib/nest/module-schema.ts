@@ -10,6 +10,7 @@ import {
   duration,
   either,
   integer,
+  isRecord,
   nested,
   readOptions,
   text,
@@ -44,10 +45,7 @@ const eventsSchema: Schema<{ readonly history: number }> = {
 
 /** What stands in these is checked where it is made. */
 const anyObject: Field<object | undefined> = {
-  rule: (value) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? { value }
-      : { problem: 'must be an object' },
+  rule: (value) => (isRecord(value) ? { value } : { problem: 'must be an object' }),
   default: undefined,
 };
 const defaultsSchema: Schema<Record<keyof DefaultOptions, unknown>> = {

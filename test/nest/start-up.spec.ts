@@ -16,6 +16,7 @@ import {
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, LazyModuleLoader } from '@nestjs/core';
 import {
+  Bulkhead,
   CircuitBreaker,
   CircuitProtected,
   Fallback,
@@ -28,7 +29,10 @@ import {
   type ResilienceModuleOptions,
   Retry,
   RetrySync,
+  TimeLimit,
   getCircuitBreakerToken,
+  pipeline,
+  retry,
 } from 'nestjs-bulwark';
 import { Span } from './support/span.js';
 import {
@@ -326,6 +330,75 @@ describe('R31: a name nobody configured fails at start-up', () => {
   it('is a ResilienceConfigError', async () => {
     const starting = start(knowing({ providers: [ByProperty] }));
     await expect(starting).rejects.toBeInstanceOf(ResilienceConfigError);
+  });
+});
+
+describe('R34: a policy made by hand, in the place of something else', () => {
+  const breaker = new CircuitBreaker('mine');
+  const catalog = pipeline(retry(), breaker);
+  const gotBreaker = 'got a policy (circuitBreaker "mine")';
+  const gotCatalog = 'got a policy (pipeline "pipeline")';
+  it.each<[string, unknown, string]>([
+    ['the options', breaker, `options must be an object of options, ${gotBreaker}`],
+    [
+      'a group',
+      { circuitBreakers: breaker },
+      `options.circuitBreakers must be an object, ${gotBreaker}`,
+    ],
+    [
+      'named options',
+      { circuitBreakers: { payments: breaker } },
+      `circuitBreaker(payments) must be an object of options, ${gotBreaker}`,
+    ],
+    [
+      'named options under defaults',
+      { circuitBreakers: { payments: breaker }, defaults: { circuitBreaker: {} } },
+      `circuitBreaker(payments) must be an object of options, ${gotBreaker}`,
+    ],
+    [
+      'defaults',
+      { defaults: { retry: catalog } },
+      `options.defaults.retry must be an object, ${gotCatalog}`,
+    ],
+    [
+      'a named policy',
+      { policies: { catalog } },
+      `policy(catalog) must be an object of policy parts, ${gotCatalog}`,
+    ],
+    [
+      'an entry of a list',
+      { policies: { catalog: [catalog] } },
+      `policy(catalog)[0] must be an object of policy parts, ${gotCatalog}`,
+    ],
+    [
+      'a part of another kind',
+      { policies: { catalog: { retry: catalog } } },
+      `retry(catalog) must not be a policy of another kind, ${gotCatalog}; @Resilient() and pipeline() take any`,
+    ],
+  ])('is told as such for %s', async (_what, given, message) => {
+    expect(await issuesWith(given)).toEqual([message]);
+  });
+
+  it.each<[string, MethodDecorator]>([
+    ['retry', Retry(breaker as never)],
+    ['timeLimit', TimeLimit(breaker as never)],
+    ['bulkhead', Bulkhead(breaker as never)],
+    ['retrySync', RetrySync(retry() as never)],
+  ])('%s of a decorator', async (part, decorate) => {
+    class Orders {
+      charge(): void {
+        /* charged */
+      }
+    }
+    const charge = Object.getOwnPropertyDescriptor(
+      Orders.prototype,
+      'charge',
+    ) as PropertyDescriptor;
+    decorate(Orders.prototype, 'charge', charge);
+    Object.defineProperty(Orders.prototype, 'charge', charge);
+    expect(await startUpIssues(knowing({ providers: [Orders] }))).toEqual([
+      expect.stringContaining(`${part}(Orders.charge) must not be a policy of another kind, got a`),
+    ]);
   });
 });
 

@@ -6,6 +6,7 @@ import {
   SELF_DECLARED_DEPS_METADATA,
 } from '@nestjs/common/constants.js';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import { requireExperimental } from './standard-decorators.js';
 import { type NamedToken, getCircuitBreakerToken, getPolicyToken, nameBehind } from './tokens.js';
 
 /** A name that a provider asks for. */
@@ -21,12 +22,20 @@ export interface AskedName extends NamedToken {
  * constructor(@InjectCircuitBreaker('payments') private readonly payments: CircuitBreaker) {}
  */
 export function InjectCircuitBreaker(name: string): PropertyDecorator & ParameterDecorator {
-  return Inject(getCircuitBreakerToken(name));
+  return injecting('InjectCircuitBreaker', getCircuitBreakerToken(name));
 }
 
 /** Injects a named policy, as a constructor parameter or a property. */
 export function InjectPolicy(name: string): PropertyDecorator & ParameterDecorator {
-  return Inject(getPolicyToken(name));
+  return injecting('InjectPolicy', getPolicyToken(name));
+}
+
+function injecting(decorator: string, token: string): PropertyDecorator & ParameterDecorator {
+  const inject = Inject(token);
+  return (target: object, key: string | symbol | undefined, index?: number) => {
+    requireExperimental(decorator, key);
+    inject(target, key, index as number);
+  };
 }
 
 /** What a provider cannot do without, by name: in its class (or one it extends) or its factory's `inject`. */

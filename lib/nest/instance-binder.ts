@@ -44,7 +44,8 @@ export class InstanceBinder implements OnModuleInit {
 
   #bindAndCheck(instance: unknown, issues: Issues): void {
     if (!this.#bind(instance)) return;
-    resolveMethods(instance.constructor, instance, this.registry, issues);
+    const prototype: unknown = Object.getPrototypeOf(instance);
+    resolveMethods(instance.constructor, prototype, this.registry, issues);
   }
 
   #bind(instance: unknown): instance is object {

@@ -40,8 +40,16 @@ export function duplicateName(group: string, name: string): string {
   return `${titleOf(group)} "${name}" is configured more than once, with different options`;
 }
 
-export function missingMethod(place: string, method: string): string {
-  return `${place}: @Fallback("${method}") names a method that the class does not have`;
+/** @param found what the class has under that name */
+export function missingMethod(
+  place: string,
+  method: string,
+  found: 'a method that the class does not have' | 'an accessor' | 'no method',
+): string {
+  return (
+    `${place}: @Fallback("${method}") names ${found}; name a method of the class, which an accessor ` +
+    'or a property with a function is not'
+  );
 }
 
 export function fallbackToItself(place: string): string {

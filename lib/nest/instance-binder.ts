@@ -32,7 +32,7 @@ export class InstanceBinder implements OnModuleInit {
       for (const instance of instancesOf(wrapper)) {
         if (typeof instance !== 'object' || instance === null) continue;
         prototypes.add(Object.getPrototypeOf(instance));
-        this.#bindAndCheck(instance, issues);
+        for (const each of listed(instance)) this.#bindAndCheck(each, issues);
       }
     }
     const enhancers = [...[...prototypes].flatMap(enhancersOf), ...globalEnhancersOf(this.config)];
@@ -57,9 +57,9 @@ export class InstanceBinder implements OnModuleInit {
 
   #bindWhatItMakes(wrapper: InstanceWrapper): void {
     const factory = wrapper.metatype as (...args: unknown[]) => unknown;
-    const bound = (instance: unknown): unknown => {
-      this.#bind(instance);
-      return instance;
+    const bound = (made: unknown): unknown => {
+      for (const each of listed(made)) this.#bind(each);
+      return made;
     };
     wrapper.metatype = (...args: unknown[]) => {
       const made = factory(...args);
@@ -72,6 +72,11 @@ export class InstanceBinder implements OnModuleInit {
 function makesMore(wrapper: InstanceWrapper): boolean {
   const factory = typeof wrapper.metatype === 'function' && Array.isArray(wrapper.inject);
   return factory && (wrapper.isTransient || !wrapper.isDependencyTreeStatic());
+}
+
+/** A provider may be a list of instances. */
+function listed(made: unknown): readonly unknown[] {
+  return Array.isArray(made) ? made : [made];
 }
 
 function instancesOf(wrapper: InstanceWrapper): unknown[] {

@@ -199,6 +199,11 @@ const unknownNames: [string, ModuleMetadata, string][] = [
     'ResilienceInterceptor(catalogue): policy "catalogue" is not configured (known: catalog); did you mean "catalog"?',
   ],
   [
+    'a list of instances made by a factory',
+    { providers: [{ provide: 'made', useFactory: () => [new ByDecorator()] }] },
+    `ByDecorator.charge: circuit breaker "zzz" is not configured (${breakers})`,
+  ],
+  [
     'an instance made by a factory',
     { providers: [{ provide: 'made', useFactory: () => new ByDecorator() }] },
     `ByDecorator.charge: circuit breaker "zzz" is not configured (${breakers})`,

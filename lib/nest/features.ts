@@ -35,9 +35,13 @@ export function featureModule(options: NamedOptions): DynamicModule {
   };
 }
 
+export function isFeature(moduleClass: object): boolean {
+  return byModule.has(moduleClass);
+}
+
 /** What the feature modules of one application were given, unchecked. */
 export function featuresIn(modules: ModulesContainer): unknown[] {
   return [...modules.values()]
-    .filter(({ metatype }) => byModule.has(metatype))
+    .filter(({ metatype }) => isFeature(metatype))
     .map(({ metatype }) => byModule.get(metatype));
 }

@@ -87,6 +87,11 @@ export class ResilienceRegistry {
     return this.#named.policy(group, name, place);
   }
 
+  /** Has a policy made by hand stand for that name; to be done before anything else is. */
+  replace(group: PolicyGroup, name: string, policy: Policy): void {
+    this.#named.replace(group, name, policy);
+  }
+
   /**
    * Everything made so far under the options of that name: the policy, and what has the options of a
    * breaker for each key or of a retry without promises.

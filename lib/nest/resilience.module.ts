@@ -58,7 +58,10 @@ class ResilienceCoreModule implements OnApplicationShutdown {
           provide: REGISTRY,
           inject: [MODULE_OPTIONS, ModulesContainer],
           useFactory: (given: unknown, modules: ModulesContainer) =>
-            startRegistry((issues) => read(given, issues), modules, ResilienceCoreModule),
+            startRegistry((issues) => read(given, issues), modules, {
+              core: ResilienceCoreModule,
+              root: ResilienceModule,
+            }),
         },
         {
           provide: InstanceBinder,

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Inject, Injectable, type Type } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { LazyModuleLoader } from '@nestjs/core';
+import { Test, type TestingModule } from '@nestjs/testing';
 import {
   CircuitBreaker,
   CircuitBreakerRegistry,
@@ -13,11 +14,13 @@ import {
   type ResilienceModuleAsyncOptions,
   type ResilienceModuleOptions,
   type ResilienceOptionsFactory,
+  Resilient,
   Retry,
   RetryConfig,
   RetrySync,
   getCircuitBreakerToken,
   getPolicyToken,
+  pipeline,
 } from 'nestjs-bulwark';
 import type { ResilienceRegistry } from '../../lib/nest/registry.js';
 import { REGISTRY } from '../../lib/nest/tokens.js';
@@ -580,6 +583,90 @@ describe('R80: runtime', () => {
     await settled(payments.execute(() => Promise.reject(new Error('down'))));
     lab.clock.jump(12_000);
     expect(payments.remainingTimeout).toBe(18_000);
+  });
+});
+
+describe('overrideProvider of a testing module', () => {
+  @Injectable()
+  class Orders {
+    constructor(
+      @InjectCircuitBreaker('payments') readonly breaker: CircuitBreaker,
+      @InjectPolicy('catalog') readonly policy: Policy,
+    ) {}
+    @CircuitProtected('payments')
+    async charge(): Promise<string> {
+      return 'charged';
+    }
+    @Resilient('catalog')
+    async list(): Promise<string> {
+      return 'listed';
+    }
+  }
+  const mine = (): CircuitBreaker => {
+    const breaker = new CircuitBreaker('mine');
+    breaker.isolate();
+    return breaker;
+  };
+  const overriding = async (
+    imports: object[],
+    token: string,
+    value: unknown,
+  ): Promise<TestingModule> => {
+    const metadata = { imports: imports as Type[], providers: [Orders] };
+    const module = await Test.createTestingModule(metadata)
+      .overrideProvider(token)
+      .useValue(value)
+      .compile();
+    return module.init();
+  };
+  const token = getCircuitBreakerToken('payments');
+
+  it.each<[string, () => object[]]>([
+    ...ways.map(([way, make]): [string, () => object[]] => [way, () => [make()]]),
+    ['forFeature', () => [ResilienceModule.forFeature(options), ResilienceModule.forRoot()]],
+  ])('puts a circuit breaker everywhere, with %s', async (_way, make) => {
+    const breaker = mine();
+    const app = await overriding(make(), token, breaker);
+    const orders = app.get(Orders);
+    expect(orders.breaker).toBe(breaker);
+    expect(app.get(CircuitBreakerRegistry).get('payments')).toBe(breaker);
+    await expect(orders.charge()).rejects.toThrow('Circuit breaker "mine"');
+    await expect(orders.list()).rejects.toThrow('Circuit breaker "mine"');
+    await app.close();
+  });
+
+  it('puts a policy in the place of a named one', async () => {
+    const policy = pipeline(mine());
+    const app = await overriding(
+      [ResilienceModule.forRoot(options)],
+      getPolicyToken('catalog'),
+      policy,
+    );
+    const orders = app.get(Orders);
+    expect(orders.policy).toBe(policy);
+    await expect(orders.list()).rejects.toThrow('Circuit breaker "mine"');
+    await expect(orders.charge()).resolves.toBe('charged');
+    await app.close();
+  });
+
+  it.each([
+    ['a stub', { state: 'open' }],
+    ['a policy of another kind', pipeline(mine())],
+  ])('only injects %s', async (_what, value) => {
+    const app = await overriding([ResilienceModule.forRoot(options)], token, value);
+    const orders = app.get(Orders);
+    expect(orders.breaker).toBe(value);
+    await expect(orders.charge()).resolves.toBe('charged');
+    await app.close();
+  });
+
+  it('is not what a provider of another module does', async () => {
+    const own = moduleOf({ providers: [{ provide: token, useValue: mine() }] });
+    const app = await start({
+      imports: [ResilienceModule.forRoot(options), own],
+      providers: [Orders],
+    });
+    await expect(app.get(Orders).charge()).resolves.toBe('charged');
   });
 });
 

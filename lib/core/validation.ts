@@ -88,11 +88,21 @@ function readField<T>(
 
 function asRecord(input: unknown, path: string, issues: Issues): Record<string, unknown> {
   if (input === undefined) return {};
-  if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
-    return input as Record<string, unknown>;
-  }
+  if (isRecord(input)) return input;
   issues.add(path, 'must be an object of options', input);
   return {};
+}
+
+/** Whether a value may hold options: no list, and no policy, whose fields are not for others to set. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPolicy(value);
+}
+
+/** Told by its methods: this file knows no policy, and it may come from another installed copy. */
+function isPolicy(value: object): value is { readonly kind: unknown; readonly name: unknown } {
+  if (!('stages' in value && 'execute' in value && 'kind' in value && 'name' in value))
+    return false;
+  return typeof value.stages === 'function' && typeof value.execute === 'function';
 }
 
 /** `; did you mean "x"?` for the nearest known name, or nothing where none is near. */
@@ -112,6 +122,7 @@ export function show(value: unknown): string {
   try {
     if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
     if (typeof value !== 'object' || value === null) return String(value);
+    if (isPolicy(value)) return `a policy (${String(value.kind)} ${show(value.name)})`;
     return ((JSON.stringify(value) as string | undefined) ?? 'an object').slice(0, 80);
   } catch {
     return 'an object';

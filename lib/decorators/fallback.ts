@@ -32,6 +32,8 @@ function calling(method: string): FallbackHandler {
   return function (this: Record<string, FallbackHandler | undefined>, ...args): unknown {
     const answer = this[method];
     if (typeof answer === 'function') return answer.apply(this, args);
-    throw new ResilienceConfigError([missingMethod(this.constructor.name, method)]);
+    throw new ResilienceConfigError([
+      missingMethod(this.constructor.name, method, 'a method that the class does not have'),
+    ]);
   };
 }

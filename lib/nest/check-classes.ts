@@ -14,7 +14,7 @@ export function checkClasses(
 ): void {
   for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
   for (const type of classesIn(modules)) {
-    resolveMethods(type, type.prototype as object, registry, issues);
+    resolveMethods(type, type.prototype, registry, issues);
   }
 }
 

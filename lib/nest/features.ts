@@ -1,16 +1,47 @@
-import type { ModulesContainer } from '@nestjs/core';
+import { type DynamicModule, Inject, Module, Optional } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import type { NamedOptions } from './named-options.js';
+import { namedProviders } from './named-providers.js';
+import type { ResilienceRegistry } from './registry.js';
+import { requireRoot } from './root.js';
+import { REGISTRY } from './tokens.js';
 
-const byModule = new WeakMap<object, NamedOptions>();
+const byModule = new WeakMap<object, unknown>();
 
-/** Remembers what a feature module adds; its class is its own, so the class is the key. */
-export function rememberFeature(moduleClass: object, options: NamedOptions): void {
-  byModule.set(moduleClass, options);
+/** A module for what a feature adds. */
+export function featureModule(options: NamedOptions): DynamicModule {
+  // A class of its own for each call: Nest takes equal dynamic modules for one.
+  @Module({})
+  class ResilienceFeatureModule {
+    constructor(
+      @Inject(ModulesContainer) modules: ModulesContainer,
+      // Optional, or Nest's own error would come before the one that says what to do.
+      @Optional() @Inject(REGISTRY) registry?: ResilienceRegistry,
+    ) {
+      requireRoot(modules, 'ResilienceModule.forFeature()');
+      registry?.adopt(options);
+    }
+  }
+  byModule.set(ResilienceFeatureModule, options);
+  const named = namedProviders(options).map(({ useFactory, ...provider }) => ({
+    ...provider,
+    inject: [{ token: REGISTRY, optional: true }, ResilienceFeatureModule],
+    useFactory: (registry?: ResilienceRegistry): unknown => registry && useFactory(registry),
+  }));
+  return {
+    module: ResilienceFeatureModule,
+    providers: named,
+    exports: named.map(({ provide }) => provide),
+  };
 }
 
-/** What the feature modules of one application add. */
-export function featuresIn(modules: ModulesContainer): NamedOptions[] {
+export function isFeature(moduleClass: object): boolean {
+  return byModule.has(moduleClass);
+}
+
+/** What the feature modules of one application were given, unchecked. */
+export function featuresIn(modules: ModulesContainer): unknown[] {
   return [...modules.values()]
-    .map(({ metatype }) => byModule.get(metatype))
-    .filter((options) => options !== undefined);
+    .filter(({ metatype }) => isFeature(metatype))
+    .map(({ metatype }) => byModule.get(metatype));
 }

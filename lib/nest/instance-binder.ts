@@ -1,21 +1,23 @@
 import type { OnModuleInit } from '@nestjs/common';
-import type { ModulesContainer } from '@nestjs/core';
+import type { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { isThenable } from '../core/thenable.js';
 import { Issues } from '../core/validation.js';
 import { classesIn, wrappersIn } from './application-classes.js';
 import { checkClasses } from './check-classes.js';
+import { enhancersOf, globalEnhancersOf } from './enhancers.js';
 import { checkSubscriptions } from './events/check-subscriptions.js';
 import { forgetUnknown } from './named-providers.js';
 import { resolveMethods } from './protected-classes.js';
 import type { ResilienceRegistry } from './registry.js';
 import { bindRegistry, wantsRegistry } from './registry-binding.js';
 
-/** Reaches the instances that Nest injects no properties into: those of `useFactory` and `useValue`. */
+/** Reaches the instances that Nest injects no properties into: of `useFactory`, `useValue`, `@UseGuards(new ...)`. */
 export class InstanceBinder implements OnModuleInit {
   constructor(
     private readonly registry: ResilienceRegistry,
     private readonly modules: ModulesContainer,
+    private readonly config: ApplicationConfig,
   ) {}
 
   /** @throws ResilienceConfigError for what decorators ask of the application and it does not have */
@@ -30,13 +32,20 @@ export class InstanceBinder implements OnModuleInit {
       for (const instance of instancesOf(wrapper)) {
         if (typeof instance !== 'object' || instance === null) continue;
         prototypes.add(Object.getPrototypeOf(instance));
-        if (!this.#bind(instance)) continue;
-        resolveMethods(instance.constructor, instance, this.registry, issues);
+        for (const each of listed(instance)) this.#bindAndCheck(each, issues);
       }
     }
+    const enhancers = [...[...prototypes].flatMap(enhancersOf), ...globalEnhancersOf(this.config)];
+    for (const each of enhancers) this.#bindAndCheck(each, issues);
     // Only now is every circuit breaker known that they may name.
     for (const each of prototypes) checkSubscriptions(each, this.registry, issues);
     issues.throwIfAny();
+  }
+
+  #bindAndCheck(instance: unknown, issues: Issues): void {
+    if (!this.#bind(instance)) return;
+    const prototype: unknown = Object.getPrototypeOf(instance);
+    resolveMethods(instance.constructor, prototype, this.registry, issues);
   }
 
   #bind(instance: unknown): instance is object {
@@ -48,9 +57,9 @@ export class InstanceBinder implements OnModuleInit {
 
   #bindWhatItMakes(wrapper: InstanceWrapper): void {
     const factory = wrapper.metatype as (...args: unknown[]) => unknown;
-    const bound = (instance: unknown): unknown => {
-      this.#bind(instance);
-      return instance;
+    const bound = (made: unknown): unknown => {
+      for (const each of listed(made)) this.#bind(each);
+      return made;
     };
     wrapper.metatype = (...args: unknown[]) => {
       const made = factory(...args);
@@ -63,6 +72,11 @@ export class InstanceBinder implements OnModuleInit {
 function makesMore(wrapper: InstanceWrapper): boolean {
   const factory = typeof wrapper.metatype === 'function' && Array.isArray(wrapper.inject);
   return factory && (wrapper.isTransient || !wrapper.isDependencyTreeStatic());
+}
+
+/** A provider may be a list of instances. */
+function listed(made: unknown): readonly unknown[] {
+  return Array.isArray(made) ? made : [made];
 }
 
 function instancesOf(wrapper: InstanceWrapper): unknown[] {

@@ -8,6 +8,7 @@ import {
 import { Observable } from 'rxjs';
 import type { Work } from '../core/context.js';
 import { Policy } from '../core/policy.js';
+import { show } from '../core/validation.js';
 import type { PolicyOptions } from './policy-spec.js';
 import { protectMethod } from './protect-method.js';
 import { registryOf } from './registry-binding.js';
@@ -58,5 +59,11 @@ function protectHandler(
 function nameOf(policy: string | PolicyOptions | Policy): string {
   if (typeof policy === 'string') return policy;
   if (policy instanceof Policy) return policy.name;
-  return (Array.isArray(policy) ? policy.flatMap(Object.keys) : Object.keys(policy)).join('+');
+  const parts: unknown[] = Array.isArray(policy) ? policy : [policy];
+  return parts.flatMap(keysOf).join('+');
+}
+
+/** What is no object is shown as it is, for the start-up to refuse. */
+function keysOf(part: unknown): string[] {
+  return typeof part === 'object' && part !== null ? Object.keys(part) : [show(part)];
 }

@@ -40,8 +40,16 @@ export function duplicateName(group: string, name: string): string {
   return `${titleOf(group)} "${name}" is configured more than once, with different options`;
 }
 
-export function missingMethod(place: string, method: string): string {
-  return `${place}: @Fallback("${method}") names a method that the class does not have`;
+/** @param found what the class has under that name */
+export function missingMethod(
+  place: string,
+  method: string,
+  found: 'a method that the class does not have' | 'an accessor' | 'no method',
+): string {
+  return (
+    `${place}: @Fallback("${method}") names ${found}; name a method of the class, which an accessor ` +
+    'or a property with a function is not'
+  );
 }
 
 export function fallbackToItself(place: string): string {
@@ -52,9 +60,23 @@ export function keyOfOneBreaker(place: string): string {
   return `${place}: a key needs the name or the options of a circuit breaker; one made by hand is one for all keys`;
 }
 
+/** @param got the policy, as a message shows it */
+export function otherKind(part: string, place: string, got: string): string {
+  return `${part}(${place}) must not be a policy of another kind, got ${got}; @Resilient() and pipeline() take any`;
+}
+
 export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';
+
+export function withoutRoot(what: string): string {
+  return `${what} needs ResilienceModule.forRoot() or forRootAsync(); import one of them in the root module`;
+}
+
+/** @param got the provider that was named, as a message shows it */
+export function noOptionsFactory(way: string, got: string): string {
+  return `forRootAsync().${way} must have the method createResilienceOptions(), got ${got}`;
+}
 
 /** @param instead what stands in its place */
 export function standsIn(

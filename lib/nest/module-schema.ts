@@ -10,13 +10,14 @@ import {
   duration,
   either,
   integer,
+  isRecord,
   nested,
   readOptions,
   text,
 } from '../core/validation.js';
 import { timingsField } from '../core/timings.js';
 import type { ModuleVisibility, ResilienceModuleOptions } from './module-options.js';
-import type { DefaultOptions } from './named-options.js';
+import type { DefaultOptions, NamedGroup, NamedOptions } from './named-options.js';
 
 /** The HTTP options in force. */
 export interface ResolvedHttpOptions {
@@ -44,10 +45,7 @@ const eventsSchema: Schema<{ readonly history: number }> = {
 
 /** What stands in these is checked where it is made. */
 const anyObject: Field<object | undefined> = {
-  rule: (value) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? { value }
-      : { problem: 'must be an object' },
+  rule: (value) => (isRecord(value) ? { value } : { problem: 'must be an object' }),
   default: undefined,
 };
 const defaultsSchema: Schema<Record<keyof DefaultOptions, unknown>> = {
@@ -68,7 +66,7 @@ const runtimeSchema: Schema<Required<RuntimeOptions>> = {
   events: having('emit', 'listen'),
 };
 
-const moduleSchema: Schema<Record<keyof Given, unknown>> = {
+const namedSchema: Schema<Record<NamedGroup, unknown>> = {
   circuitBreakers: anyObject,
   retries: anyObject,
   bulkheads: anyObject,
@@ -78,6 +76,10 @@ const moduleSchema: Schema<Record<keyof Given, unknown>> = {
   hedges: anyObject,
   budgets: anyObject,
   policies: anyObject,
+};
+
+const moduleSchema: Schema<Record<keyof Given, unknown>> = {
+  ...namedSchema,
   defaults: anyObject,
   http: { rule: nested(httpSchema), default: readHttp({}) },
   runtime: { rule: nested(runtimeSchema), default: undefined },
@@ -86,9 +88,39 @@ const moduleSchema: Schema<Record<keyof Given, unknown>> = {
   isGlobal: { rule: boolean(), default: true },
 };
 
+const forTheRoot = refused('must be given to forRoot(), since it is for the whole application');
+const featureSchema: Schema<Record<keyof Given, unknown>> = {
+  ...namedSchema,
+  defaults: forTheRoot,
+  http: forTheRoot,
+  runtime: forTheRoot,
+  events: forTheRoot,
+  strict: forTheRoot,
+  isGlobal: forTheRoot,
+};
+
+/** Checks the outer shape of what a feature module adds, as `readModuleOptions` does. */
+export function readFeatureOptions(given: unknown, issues: Issues): NamedOptions {
+  return readGiven(featureSchema, given, 'forFeature()', issues) as NamedOptions;
+}
+
 /** Checks the outer shape of what an application gives; what stands inside is checked where it is made. */
 export function readModuleOptions(given: unknown, issues: Issues): ResolvedModuleOptions {
-  const options = readOptions(moduleSchema, given ?? null, 'options', issues);
+  return readBy(moduleSchema, given, issues);
+}
+
+/** The same of what `forRootAsync` was given by a factory: too late for who may inject the providers. */
+export function readLateOptions(given: unknown, issues: Issues): ResolvedModuleOptions {
+  const isGlobal = refused('must be given to forRootAsync() itself');
+  return readBy({ ...moduleSchema, isGlobal }, given, issues);
+}
+
+function readBy(
+  schema: typeof moduleSchema,
+  given: unknown,
+  issues: Issues,
+): ResolvedModuleOptions {
+  const options = readGiven(schema, given, 'options', issues);
   const defaults = readOptions(defaultsSchema, options.defaults, 'options.defaults', issues);
   return { ...options, defaults } as ResolvedModuleOptions;
 }
@@ -97,6 +129,22 @@ export function readModuleOptions(given: unknown, issues: Issues): ResolvedModul
 export function readHttp(given: unknown): ResolvedHttpOptions {
   const outcome = nested(httpSchema)(given ?? {});
   return 'value' in outcome ? outcome.value : readHttp({});
+}
+
+/** Options that have to be there: `undefined` is no object of options either. */
+export function readGiven<T extends object>(
+  schema: Schema<T>,
+  given: unknown,
+  path: string,
+  issues: Issues,
+): T {
+  if (given === undefined) issues.add(path, 'must be an object of options', given);
+  return readOptions(schema, given, path, issues);
+}
+
+/** An option that belongs somewhere else. */
+function refused(problem: string): Field<undefined> {
+  return { rule: () => ({ problem }), default: undefined };
 }
 
 function off(): Rule<false> {

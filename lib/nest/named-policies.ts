@@ -51,6 +51,11 @@ export class NamedPolicies {
     return this.store.get(key) ?? this.store.keep(key, this.#make(group, name, place));
   }
 
+  replace(group: PolicyGroup, name: string, policy: Policy): void {
+    this.store.take(PART_OF_GROUP.get(group) ?? group, name);
+    this.store.keep(`${group}/${name}`, policy);
+  }
+
   breaker(name: string, place: string): CircuitBreaker {
     return expectKind(CircuitBreaker, this.policy('circuitBreakers', name, place));
   }

@@ -15,8 +15,10 @@ import {
  * Providers for the names in `options` and for every name that somebody asks for. A name of another
  * application in this process gives `undefined` here, until `forgetUnknown`; one that this application
  * asks for and nobody configured has stopped the start by then.
+ *
+ * @param options not checked yet
  */
-export function namedProviders(options: NamedOptions): FactoryProvider[] {
+export function namedProviders(options: NamedOptions | null | undefined): FactoryProvider[] {
   const wanted = new Map<string, FactoryProvider>();
   const want = (group: InjectedGroup, name: string): void => {
     const provide = tokenOf(group, name);
@@ -28,7 +30,7 @@ export function namedProviders(options: NamedOptions): FactoryProvider[] {
     });
   };
   for (const group of INJECTED_GROUPS) {
-    for (const name of Object.keys(options[group] ?? {})) want(group, name);
+    for (const name of Object.keys(options?.[group] ?? {})) want(group, name);
   }
   for (const { group, name } of everyAskedName()) want(group, name);
   return [...wanted.values()];

@@ -12,6 +12,7 @@ import { RetryPolicy } from '../core/retry/retry.js';
 import { RetryConfig } from '../core/retry/retry-config.js';
 import { SyncRetryPolicy } from '../core/retry/retry-sync.js';
 import { type TimeLimitOptions, TimeLimitPolicy } from '../core/time-limit.js';
+import { isRecord } from '../core/validation.js';
 import type { DefaultOptions, NamedGroup } from './named-options.js';
 import type { FallbackGiven, PolicySpec } from './policy-spec.js';
 
@@ -98,7 +99,11 @@ export function withDefaults(given: unknown, defaults: object | undefined): unkn
 
 /** Anything else is handed on as it is, for the policy to refuse. */
 function isOptions(given: unknown): given is object | undefined {
-  return (
-    given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given))
-  );
+  return given === undefined || isRecord(given);
+}
+
+/** Whether a policy made by hand may stand as this part. */
+export function fits(part: PartName, policy: Policy): boolean {
+  if (part === 'retrySync') return policy instanceof SyncRetryPolicy;
+  return policy.kind === (part === 'attemptTimeLimit' ? 'timeLimit' : part);
 }

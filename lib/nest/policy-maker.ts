@@ -4,12 +4,12 @@ import { ResilienceConfigError } from '../core/errors.js';
 import { Pipeline } from '../core/pipeline.js';
 import { Policy, type PolicySetting } from '../core/policy.js';
 import type { Runtime } from '../core/runtime.js';
-import { Issues, type Schema, requireOptions, returning } from '../core/validation.js';
+import { Issues, type Schema, requireOptions, returning, show } from '../core/validation.js';
 import { collect } from './collect.js';
-import { keyOfOneBreaker } from './messages.js';
+import { keyOfOneBreaker, otherKind } from './messages.js';
 import type { DefaultOptions } from './named-options.js';
 import type { NamedPolicies } from './named-policies.js';
-import { PARTS, type PartName, withDefaults } from './parts.js';
+import { PARTS, type PartName, fits, withDefaults } from './parts.js';
 import { specsOf } from './policy-options.js';
 import type { KeyOptions, PolicyOptions, PolicySpec } from './policy-spec.js';
 import type { PolicyStore } from './policy-store.js';
@@ -72,7 +72,10 @@ export class PolicyMaker {
       const { key } = requireOptions(keySchema, spec.options, `@CircuitProtected(${place})`);
       if (key !== undefined) return this.#keyed(spec.given, key, place);
     }
-    if (spec.given instanceof Policy) return this.store.keep(spec.given, spec.given);
+    if (spec.given instanceof Policy) {
+      requireFitting(spec.part, spec.given, place);
+      return this.store.keep(spec.given, spec.given);
+    }
     if (spec.part === 'policy') {
       return typeof spec.given === 'string'
         ? this.named.policy('policies', spec.given, place)
@@ -103,4 +106,9 @@ export class PolicyMaker {
     const options = withDefaults(given, this.defaults.circuitBreaker) as CircuitBreakerOptions;
     return new KeyedCircuitBreakers(name, options, this.setting);
   }
+}
+
+function requireFitting(part: PolicySpec['part'], policy: Policy, place: string): void {
+  if (part === 'policy' || fits(part, policy)) return;
+  throw new ResilienceConfigError([otherKind(part, place, show(policy))]);
 }

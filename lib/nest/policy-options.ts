@@ -1,4 +1,4 @@
-import { type Issues, show, suggest } from '../core/validation.js';
+import { type Issues, isRecord, show, suggest } from '../core/validation.js';
 import {
   FIXED_ORDER,
   type PolicyOptions,
@@ -34,7 +34,7 @@ function listed(entry: unknown, path: string, issues: Issues): PolicySpec[] {
 }
 
 function inFixedOrder(options: unknown, path: string, issues: Issues): PolicySpec[] {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (!isRecord(options)) {
     issues.add(path, 'must be an object of policy parts', options);
     return [];
   }

@@ -7,20 +7,41 @@ import type { ResilienceRegistry } from './registry.js';
 /**
  * Makes the pipelines of a class's decorated methods, inherited ones included, and finds what is wrong.
  *
- * @param target its prototype or an instance: where the methods that they name must be
+ * @param prototype where the methods that they name must be
  */
 export function resolveMethods(
   type: { readonly prototype?: unknown },
-  target: object,
+  prototype: unknown,
   registry: ResilienceRegistry,
   issues: Issues,
 ): void {
   for (const method of protectedMethodsOf(type)) {
     for (const spec of method.specs) {
-      if ('method' in spec && spec.method !== undefined && !(spec.method in target)) {
-        issues.list.push(missingMethod(method.place, spec.method));
+      if ('method' in spec && spec.method !== undefined) {
+        requireMethod(prototype, spec.method, method.place, issues);
       }
     }
     collect(issues, () => registry.pipelineOf(method));
   }
+}
+
+function requireMethod(prototype: unknown, key: string, place: string, issues: Issues): void {
+  const found = descriptorOf(prototype, key);
+  if (typeof found?.value === 'function') return;
+  if (found === undefined) {
+    issues.list.push(missingMethod(place, key, 'a method that the class does not have'));
+  } else {
+    const accessor = found.get !== undefined || found.set !== undefined;
+    issues.list.push(missingMethod(place, key, accessor ? 'an accessor' : 'no method'));
+  }
+}
+
+function descriptorOf(prototype: unknown, key: string): PropertyDescriptor | undefined {
+  let level = prototype;
+  while (typeof level === 'object' && level !== null) {
+    const found = Object.getOwnPropertyDescriptor(level, key);
+    if (found !== undefined) return found;
+    level = Object.getPrototypeOf(level);
+  }
+  return undefined;
 }

@@ -6,8 +6,8 @@ import type { Policy, Stage } from '../core/policy.js';
 import { Lifetime, type Runtime, type RuntimeOptions, runtimeWith } from '../core/runtime.js';
 import { Issues } from '../core/validation.js';
 import type { ConfiguredNames } from './configured-names.js';
-import { type ResolvedHttpOptions, readHttp } from './module-schema.js';
-import type { DefaultOptions, NamedOptions } from './named-options.js';
+import { type ResolvedHttpOptions, readFeatureOptions, readHttp } from './module-schema.js';
+import type { DefaultOptions } from './named-options.js';
 import { NamedPolicies, type PolicyGroup } from './named-policies.js';
 import { PolicyStore } from './policy-store.js';
 import type { ProtectedMethod } from './protected-methods.js';
@@ -63,9 +63,9 @@ export class ResilienceRegistry {
    * that is loaded later.
    * @throws ResilienceConfigError
    */
-  adopt(feature: NamedOptions): void {
+  adopt(feature: unknown): void {
     const issues = new Issues();
-    this.names.add(feature, issues);
+    this.names.add(readFeatureOptions(feature, issues), issues);
     this.makeConfigured(issues);
     issues.throwIfAny();
   }
@@ -85,6 +85,11 @@ export class ResilienceRegistry {
    */
   named(group: PolicyGroup, name: string, place: string): Policy {
     return this.#named.policy(group, name, place);
+  }
+
+  /** Has a policy made by hand stand for that name; to be done before anything else is. */
+  replace(group: PolicyGroup, name: string, policy: Policy): void {
+    this.#named.replace(group, name, policy);
   }
 
   /**

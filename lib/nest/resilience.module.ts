@@ -6,12 +6,12 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { ResilienceConfigError } from '../core/errors.js';
+import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { asyncProviders } from './async-options.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { ResilienceConfigurator } from './configurator.js';
 import { resilienceFilter } from './exception-filter.js';
-import { rememberFeature } from './features.js';
+import { featureModule } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
 import { EventBinder } from './events/event-binder.js';
 import { ResilienceEvents } from './events/resilience-events.js';
@@ -22,13 +22,17 @@ import type {
   ModuleVisibility,
   ResilienceModuleAsyncOptions,
   ResilienceModuleOptions,
-  ResilienceOptionsFactory,
 } from './module-options.js';
+import { readLateOptions, readModuleOptions } from './module-schema.js';
 import type { NamedOptions } from './named-options.js';
 import { namedProviders, publishConfigured } from './named-providers.js';
 import { ResilienceRegistry } from './registry.js';
+import { requireRoot } from './root.js';
 import { startRegistry } from './start-up.js';
 import { MODULE_OPTIONS, REGISTRY } from './tokens.js';
+
+const PUBLISHER = Symbol('nestjs-bulwark:publisher');
+const ROOT_CHECK = Symbol('nestjs-bulwark:root-check');
 
 /** Holds one application's registry; global, since every decorated class asks for it. */
 @Global()
@@ -40,7 +44,11 @@ class ResilienceCoreModule implements OnApplicationShutdown {
     this.registry.close();
   }
 
-  static with(options: Provider[], imports: DynamicModule['imports'] = []): DynamicModule {
+  static with(
+    options: Provider[],
+    read: typeof readModuleOptions,
+    imports: DynamicModule['imports'] = [],
+  ): DynamicModule {
     return {
       module: ResilienceCoreModule,
       imports,
@@ -49,19 +57,26 @@ class ResilienceCoreModule implements OnApplicationShutdown {
         {
           provide: REGISTRY,
           inject: [MODULE_OPTIONS, ModulesContainer],
-          useFactory: (given: ResilienceModuleOptions, modules: ModulesContainer) =>
-            startRegistry(given, modules, ResilienceCoreModule),
+          useFactory: (given: unknown, modules: ModulesContainer) =>
+            startRegistry((issues) => read(given, issues), modules, {
+              core: ResilienceCoreModule,
+              root: ResilienceModule,
+            }),
         },
         {
           provide: InstanceBinder,
-          inject: [REGISTRY, ModulesContainer],
-          useFactory: (registry: ResilienceRegistry, modules: ModulesContainer) =>
-            new InstanceBinder(registry, modules),
+          inject: [REGISTRY, ModulesContainer, ApplicationConfig],
+          useFactory: (
+            registry: ResilienceRegistry,
+            modules: ModulesContainer,
+            config: ApplicationConfig,
+          ) => new InstanceBinder(registry, modules, config),
         },
         {
           provide: APP_FILTER,
-          inject: [MODULE_OPTIONS, HttpAdapterHost],
-          useFactory: resilienceFilter,
+          inject: [REGISTRY, HttpAdapterHost],
+          useFactory: ({ http }: ResilienceRegistry, adapterHost: HttpAdapterHost) =>
+            resilienceFilter({ http }, adapterHost),
         },
       ],
       exports: [REGISTRY, MODULE_OPTIONS],
@@ -78,7 +93,17 @@ class ResilienceCoreModule implements OnApplicationShutdown {
  *   circuitBreakers: { payments: { failureThreshold: 5, recoveryTimeout: '30s' } },
  * })
  */
-@Module({})
+@Module({
+  providers: [
+    {
+      provide: ROOT_CHECK,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer): void => {
+        requireRoot(modules, 'ResilienceModule, imported as it is,');
+      },
+    },
+  ],
+})
 export class ResilienceModule {
   /**
    * Configures the application. Problems are reported at start-up, all in one ResilienceConfigError.
@@ -86,39 +111,30 @@ export class ResilienceModule {
    */
   static forRoot(options: ResilienceModuleOptions & ModuleVisibility = {}): DynamicModule {
     const provider = { provide: MODULE_OPTIONS, useValue: options };
-    return root(ResilienceCoreModule.with([provider]), options);
+    return root(ResilienceCoreModule.with([provider], readModuleOptions), options);
   }
 
-  /** The same with options from other providers; names asked for by `@Inject...` need not be repeated. */
+  /**
+   * The same with options from other providers; names asked for by `@Inject...` need not be repeated.
+   * @throws ResilienceConfigError for options of its own that are wrong; for those of the application at start-up
+   */
   static forRootAsync(options: ResilienceModuleAsyncOptions): DynamicModule {
-    return root(ResilienceCoreModule.with(asyncProviders(options), options.imports), options);
+    const providers = asyncProviders(options);
+    return root(ResilienceCoreModule.with(providers, readLateOptions, options.imports), options);
   }
 
-  /** Adds named parts from a feature module; they belong to the application like those of the root. */
+  /**
+   * Adds named parts from a feature module; they belong to the application like those of the root.
+   * @throws ResilienceConfigError (at start-up)
+   */
   static forFeature(options: NamedOptions): DynamicModule {
-    // A class of its own for each call: Nest takes equal dynamic modules for one.
-    @Module({})
-    class ResilienceFeatureModule {
-      constructor(@Inject(REGISTRY) registry: ResilienceRegistry) {
-        registry.adopt(options);
-      }
-    }
-    rememberFeature(ResilienceFeatureModule, options);
-    const named = namedProviders(options).map((provider) => ({
-      ...provider,
-      inject: [...(provider.inject ?? []), ResilienceFeatureModule],
-    }));
-    return {
-      module: ResilienceFeatureModule,
-      providers: named,
-      exports: named.map(({ provide }) => provide),
-    };
+    return featureModule(options);
   }
 }
 
 function root(
   core: DynamicModule,
-  options: ResilienceModuleOptions & ModuleVisibility,
+  options: (ResilienceModuleOptions & ModuleVisibility) | null,
 ): DynamicModule {
   const own: (Provider & { provide: unknown })[] = [
     {
@@ -170,7 +186,7 @@ function root(
   ];
   return {
     module: ResilienceModule,
-    global: options.isGlobal !== false,
+    global: options?.isGlobal !== false,
     imports: [core],
     // Read when Nest scans: by then every class has been evaluated, and its names are known.
     get providers() {
@@ -180,24 +196,4 @@ function root(
       return [...own, ...namedProviders(options)].map(({ provide }) => provide) as never[];
     },
   };
-}
-
-const PUBLISHER = Symbol('nestjs-bulwark:publisher');
-
-function asyncProviders(options: ResilienceModuleAsyncOptions): Provider[] {
-  const { inject = [], useFactory, useClass, useExisting } = options;
-  const given = [useFactory, useClass, useExisting].filter((each) => each !== undefined);
-  if (given.length !== 1) {
-    throw new ResilienceConfigError([
-      `ResilienceModule.forRootAsync() takes exactly one of useFactory, useClass, useExisting, got ${String(given.length)}`,
-    ]);
-  }
-  if (useFactory) return [{ provide: MODULE_OPTIONS, inject, useFactory }];
-  const token = useClass ?? useExisting;
-  const provider: Provider = {
-    provide: MODULE_OPTIONS,
-    inject: [token as never],
-    useFactory: (factory: ResilienceOptionsFactory) => factory.createResilienceOptions(),
-  };
-  return useClass ? [useClass, provider] : [provider];
 }

@@ -2,30 +2,39 @@ import type { ModulesContainer } from '@nestjs/core';
 import { RetryBudget } from '../core/retry/retry-budget.js';
 import { Issues } from '../core/validation.js';
 import { checkClasses } from './check-classes.js';
-import { featuresIn } from './features.js';
+import { featuresIn, isFeature } from './features.js';
 import { SECOND_ROOT, unknownName } from './messages.js';
-import type { ResilienceModuleOptions } from './module-options.js';
-import { readModuleOptions } from './module-schema.js';
+import { type ResolvedModuleOptions, readFeatureOptions } from './module-schema.js';
 import type { DefaultOptions } from './named-options.js';
 import { nestLogger } from './nest-logger.js';
+import { adoptOverrides } from './overrides.js';
 import { PARTS } from './parts.js';
 import { collect } from './collect.js';
 import { ResilienceRegistry } from './registry.js';
 
+/** The classes of the two modules that `forRoot` imports. */
+export interface RootModules {
+  readonly core: object;
+  /** Provides what is named. */
+  readonly root: object;
+}
+
 /**
  * Makes an application's registry and everything that can be known before the first call, from the root
  * options, the feature modules, and what its classes ask for.
+ *
+ * @param read checks the root options, and tells what is wrong with them
  * @throws ResilienceConfigError with every problem of the application at once
  */
 export function startRegistry(
-  given: ResilienceModuleOptions,
+  read: (issues: Issues) => ResolvedModuleOptions,
   modules: ModulesContainer,
-  rootModule: object,
+  { core, root }: RootModules,
 ): ResilienceRegistry {
   const issues = new Issues();
-  if (countOf(rootModule, modules) > 1) issues.list.push(SECOND_ROOT);
-  const options = readModuleOptions(given, issues);
-  const features = featuresIn(modules);
+  if (countOf(core, modules) > 1) issues.list.push(SECOND_ROOT);
+  const options = read(issues);
+  const features = featuresIn(modules).map((each) => readFeatureOptions(each, issues));
   const budgets = [options, ...features].flatMap((each) => Object.keys(each.budgets ?? {}));
   const registry = new ResilienceRegistry({
     runtime: { logger: nestLogger(), ...options.runtime },
@@ -35,14 +44,15 @@ export function startRegistry(
   });
   registry.names.add(options, issues);
   for (const feature of features) registry.names.add(feature, issues);
+  adoptOverrides(registry, modules, (each) => each === root || isFeature(each));
   registry.makeConfigured(issues);
   checkClasses(modules, registry, issues);
   issues.throwIfAny();
   return registry;
 }
 
-function countOf(rootModule: object, modules: ModulesContainer): number {
-  return [...modules.values()].filter(({ metatype }) => metatype === rootModule).length;
+function countOf(moduleClass: object, modules: ModulesContainer): number {
+  return [...modules.values()].filter(({ metatype }) => metatype === moduleClass).length;
 }
 
 /** Bad defaults are reported once, and not again for everything that they stand under. */

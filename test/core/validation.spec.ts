@@ -1,4 +1,19 @@
-import { CircuitBreaker, ResilienceConfigError, RetryConfig } from 'nestjs-bulwark/core';
+import {
+  CircuitBreaker,
+  KeyedCircuitBreakers,
+  ResilienceConfigError,
+  RetryBudget,
+  RetryConfig,
+  adaptiveLimit,
+  bulkhead,
+  clientThrottle,
+  fallback,
+  hedge,
+  rateLimit,
+  retry,
+  timeLimit,
+  withRetry,
+} from 'nestjs-bulwark/core';
 import {
   Issues,
   type Rule,
@@ -286,5 +301,46 @@ describe('a value in a message', () => {
   it('is cut where it is long', () => {
     expect(show('x'.repeat(500))).toBe(`"${'x'.repeat(80)}"`);
     expect(show({ long: 'x'.repeat(500) })).toBe(`{"long":"${'x'.repeat(71)}`);
+  });
+});
+
+describe('a policy in the place of options is named', () => {
+  const breaker = new CircuitBreaker('payments');
+  const shown = 'got a policy (circuitBreaker "payments")';
+  it.each<[string, (given: never) => unknown]>([
+    ['circuitBreaker(other)', (given) => new CircuitBreaker('other', given)],
+    ['circuitBreaker(keyed)', (given) => new KeyedCircuitBreakers('keyed', given)],
+    ['retry(retry)', (given) => retry(given)],
+    ['retry(retry)', (given) => withRetry(given)],
+    ['retry', (given) => new RetryConfig(given)],
+    ['timeLimit(timeLimit)', (given) => timeLimit(given)],
+    ['bulkhead(bulkhead)', (given) => bulkhead(given)],
+    ['rateLimit(rateLimit)', (given) => rateLimit(given)],
+    ['adaptiveLimit(adaptiveLimit)', (given) => adaptiveLimit(given)],
+    ['clientThrottle(clientThrottle)', (given) => clientThrottle(given)],
+    ['hedge(hedge)', (given) => hedge(given)],
+    ['fallback(fallback)', (given) => fallback(() => 1, given)],
+    ['budget(default)', (given) => new RetryBudget(given)],
+  ])('%s', (path, make) => {
+    const error = thrownBy(() => make(breaker as never)) as ResilienceConfigError;
+    expect(error.issues[0]).toBe(`${path} must be an object of options, ${shown}`);
+  });
+
+  it('while options that are strict about what is read of them are read', () => {
+    const strict = new Proxy(
+      { failureThreshold: 7 },
+      {
+        get: (target, key) => {
+          if (key in target) return target[key as 'failureThreshold'];
+          throw new Error(`no ${String(key)}`);
+        },
+      },
+    );
+    expect(new CircuitBreaker('payments', strict).options.failureThreshold).toBe(7);
+  });
+
+  it('and of a handler', () => {
+    const error = thrownBy(() => fallback(breaker as never)) as ResilienceConfigError;
+    expect(error.issues).toEqual([`fallback(fallback) handler must be a function, ${shown}`]);
   });
 });

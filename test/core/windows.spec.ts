@@ -486,9 +486,11 @@ describe('R83 time in states', () => {
 
 describe('R70 bad options', () => {
   it.each<[string, unknown, string]>([
-    ['nothing', null, 'window.type must be one of'],
-    ['a word', 'count', 'window.type must be one of'],
-    ['a number', 5, 'window.type must be one of'],
+    ['nothing', null, 'window must be an object such as { type: "count" }, got null'],
+    ['a type', 'time', 'window must be an object such as { type: "time" }, got "time"'],
+    ['a word', 'calls', 'window must be an object such as { type: "count" }, got "calls"'],
+    ['a word of objects', 'toString', 'such as { type: "count" }, got "toString"'],
+    ['a number', 5, 'window must be an object such as { type: "count" }, got 5'],
     ['no type', {}, 'window.type must be one of'],
     ['an unknown type', { type: 'counts' }, 'window.type must be one of'],
     ['a nearby type', { type: 'tyme' }, 'did you mean "time"'],

@@ -72,6 +72,7 @@ const made = (factory: object): ModuleMetadata => ({
 const factory = { useFactory: (): Orders => new Orders() };
 
 type Obtain = (app: TestingModule) => Orders | Promise<Orders>;
+const lastOf = (list: Orders[]): Orders => list.at(-1) as Orders;
 const kinds: [string, ModuleMetadata, Obtain][] = [
   ['a singleton', { providers: [Singleton] }, (app) => app.get(Singleton)],
   ['a request-scoped provider', { providers: [PerRequest] }, (app) => app.resolve(PerRequest)],
@@ -115,6 +116,22 @@ const kinds: [string, ModuleMetadata, Obtain][] = [
     { providers: [PerRequest, { provide: 'made', inject: [PerRequest], ...factory }] },
     (app) => app.resolve('made'),
   ],
+  [
+    'a list made by useFactory',
+    made({ useFactory: () => [{}, null, new Orders()] }),
+    (app) => lastOf(app.get('made')),
+  ],
+  [
+    'a list made by an asynchronous useFactory',
+    made({ useFactory: () => Promise.resolve([new Orders()]) }),
+    (app) => lastOf(app.get('made')),
+  ],
+  [
+    'a list made by a request-scoped useFactory',
+    made({ useFactory: () => [new Orders()], scope: Scope.REQUEST }),
+    async (app) => lastOf(await app.resolve('made')),
+  ],
+  ['a list as useValue', made({ useValue: [new Orders()] }), (app) => lastOf(app.get('made'))],
   ['moduleRef.create', {}, (app) => app.get(ModuleRef).create(Singleton)],
   ['a frozen instance', { providers: [Frozen] }, (app) => app.get(Frozen)],
   [

@@ -171,6 +171,55 @@ describe('R76: the start-up report', () => {
     }
   });
 
+  describe('of an overridden method', () => {
+    class Orders {
+      @TimeLimit('1s')
+      @Retry({ baseDelay: '1s' })
+      async place(): Promise<void> {}
+
+      @CircuitProtected()
+      async cancel(): Promise<void> {}
+    }
+    class Plain extends Orders {
+      override async place(): Promise<void> {}
+    }
+    class Limited extends Orders {
+      @TimeLimit('2s')
+      override async place(): Promise<void> {}
+    }
+    class Heir extends Plain {}
+
+    it.each<[string, new () => object, string[]]>([
+      ['leaves it out where nothing stands on the override', Plain, ['Orders.cancel']],
+      ['leaves it out for who inherits the override', Heir, ['Orders.cancel']],
+      ['has the override where ours stand on it', Limited, ['Limited.place', 'Orders.cancel']],
+    ])('%s', async (_what, type, names) => {
+      const { methods, warnings } = await inspect(type, { strict: true });
+      expect(methods.map(({ name }) => name)).toEqual(names);
+      expect(warnings).toEqual([]);
+    });
+
+    it('has it where the class that is overridden is a provider too', async () => {
+      const app = await start({
+        imports: [ResilienceModule.forRoot()],
+        providers: [Plain, Orders],
+      });
+      const { methods, warnings } = app.get(ResilienceInspector).report();
+      expect(methods.map(({ name }) => name)).toEqual(['Orders.cancel', 'Orders.place']);
+      expect(warnings).toHaveLength(1);
+    });
+
+    it('has one that was copied from another class', async () => {
+      class Mixed {
+        readonly name = 'mixed';
+      }
+      const place = Object.getOwnPropertyDescriptor(Limited.prototype, 'place');
+      Object.defineProperty(Mixed.prototype, 'place', place as PropertyDescriptor);
+      const { methods } = await inspect(Mixed);
+      expect(methods.map(({ name }) => name)).toEqual(['Limited.place']);
+    });
+  });
+
   it.each([
     [
       'retry-names-open-circuit',

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Inject, Injectable, type Type } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { LazyModuleLoader } from '@nestjs/core';
+import { Test, type TestingModule } from '@nestjs/testing';
 import {
   CircuitBreaker,
   CircuitBreakerRegistry,
@@ -10,18 +11,21 @@ import {
   InjectPolicy,
   type Policy,
   ResilienceModule,
+  type ResilienceModuleAsyncOptions,
   type ResilienceModuleOptions,
   type ResilienceOptionsFactory,
+  Resilient,
   Retry,
   RetryConfig,
   RetrySync,
   getCircuitBreakerToken,
   getPolicyToken,
+  pipeline,
 } from 'nestjs-bulwark';
 import type { ResilienceRegistry } from '../../lib/nest/registry.js';
 import { REGISTRY } from '../../lib/nest/tokens.js';
 import { Lab, settled } from '../support/lab.js';
-import { closeAll, moduleOf, start } from './support/applications.js';
+import { closeAll, issuesOf, moduleOf, start } from './support/applications.js';
 
 const options: ResilienceModuleOptions = {
   circuitBreakers: { payments: { failureThreshold: 2, recoveryTimeout: '30s' } },
@@ -184,6 +188,66 @@ describe('R30: forRootAsync', () => {
     expect(() => ResilienceModule.forRootAsync(given)).toThrow(
       `exactly one of useFactory, useClass, useExisting, got ${String(count)}`,
     );
+  });
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, ' must be an object of options, got undefined'],
+    ['null', null, ' must be an object of options, got null'],
+    [
+      'a misspelt option',
+      { useFactroy: () => options },
+      '.useFactroy is not a known option; did you mean "useFactory"?',
+    ],
+    ['an object as factory', { useFactory: {} }, '.useFactory must be a function, got {}'],
+    ['an object as class', { useClass: {} }, '.useClass must be a class, got {}'],
+    [
+      'null for a provider',
+      { useExisting: null },
+      '.useExisting must be the token of a provider, got null',
+    ],
+    ['imports that are no list', { ...factory, imports: {} }, '.imports must be a list, got {}'],
+    ['one thing to inject', { ...factory, inject: 'a' }, '.inject must be a list, got "a"'],
+    ['isGlobal', { ...factory, isGlobal: 1 }, '.isGlobal must be true or false, got 1'],
+  ])('says what is wrong with %s', async (_title, given, problem) => {
+    const making = Promise.resolve().then(() => ResilienceModule.forRootAsync(given as never));
+    expect(await issuesOf(making)).toEqual([`forRootAsync()${problem}`]);
+  });
+
+  @Injectable()
+  class NoFactory {
+    readonly options = options;
+  }
+  const provided = moduleOf({
+    providers: [NoFactory, { provide: 'options', useValue: null }],
+    exports: [NoFactory, 'options'],
+  });
+  it.each<[string, ResilienceModuleAsyncOptions, string]>([
+    ['useClass', { useClass: NoFactory as never }, 'got an object of NoFactory'],
+    ['useExisting', { useExisting: NoFactory }, 'got an object of NoFactory'],
+    ['useExisting', { useExisting: 'options' }, 'got null'],
+  ])('refuses a %s without the method at start-up', async (way, given, got) => {
+    const starting = start({
+      imports: [ResilienceModule.forRootAsync({ imports: [provided], ...given })],
+    });
+    expect(await issuesOf(starting)).toEqual([
+      `forRootAsync().${way} must have the method createResilienceOptions(), ${got}`,
+    ]);
+  });
+
+  it('is the place for isGlobal, and not what it makes the options with', async () => {
+    const given = { ...options, isGlobal: false, retry: {} };
+    const imports = [ResilienceModule.forRootAsync({ useFactory: () => given })];
+    expect(await issuesOf(start({ imports }))).toEqual([
+      'options.retry is not a known option',
+      'options.isGlobal must be given to forRootAsync() itself, got false',
+    ]);
+  });
+
+  it.each([undefined, null, 'fast'])('refuses %s as the options', async (given) => {
+    const useFactory = (): ResilienceModuleOptions => given as never;
+    const starting = start({ imports: [ResilienceModule.forRootAsync({ useFactory })] });
+    const got = typeof given === 'string' ? '"fast"' : String(given);
+    expect(await issuesOf(starting)).toEqual([`options must be an object of options, got ${got}`]);
   });
 
   it('reads the options from @nestjs/config', async () => {
@@ -519,6 +583,90 @@ describe('R80: runtime', () => {
     await settled(payments.execute(() => Promise.reject(new Error('down'))));
     lab.clock.jump(12_000);
     expect(payments.remainingTimeout).toBe(18_000);
+  });
+});
+
+describe('overrideProvider of a testing module', () => {
+  @Injectable()
+  class Orders {
+    constructor(
+      @InjectCircuitBreaker('payments') readonly breaker: CircuitBreaker,
+      @InjectPolicy('catalog') readonly policy: Policy,
+    ) {}
+    @CircuitProtected('payments')
+    async charge(): Promise<string> {
+      return 'charged';
+    }
+    @Resilient('catalog')
+    async list(): Promise<string> {
+      return 'listed';
+    }
+  }
+  const mine = (): CircuitBreaker => {
+    const breaker = new CircuitBreaker('mine');
+    breaker.isolate();
+    return breaker;
+  };
+  const overriding = async (
+    imports: object[],
+    token: string,
+    value: unknown,
+  ): Promise<TestingModule> => {
+    const metadata = { imports: imports as Type[], providers: [Orders] };
+    const module = await Test.createTestingModule(metadata)
+      .overrideProvider(token)
+      .useValue(value)
+      .compile();
+    return module.init();
+  };
+  const token = getCircuitBreakerToken('payments');
+
+  it.each<[string, () => object[]]>([
+    ...ways.map(([way, make]): [string, () => object[]] => [way, () => [make()]]),
+    ['forFeature', () => [ResilienceModule.forFeature(options), ResilienceModule.forRoot()]],
+  ])('puts a circuit breaker everywhere, with %s', async (_way, make) => {
+    const breaker = mine();
+    const app = await overriding(make(), token, breaker);
+    const orders = app.get(Orders);
+    expect(orders.breaker).toBe(breaker);
+    expect(app.get(CircuitBreakerRegistry).get('payments')).toBe(breaker);
+    await expect(orders.charge()).rejects.toThrow('Circuit breaker "mine"');
+    await expect(orders.list()).rejects.toThrow('Circuit breaker "mine"');
+    await app.close();
+  });
+
+  it('puts a policy in the place of a named one', async () => {
+    const policy = pipeline(mine());
+    const app = await overriding(
+      [ResilienceModule.forRoot(options)],
+      getPolicyToken('catalog'),
+      policy,
+    );
+    const orders = app.get(Orders);
+    expect(orders.policy).toBe(policy);
+    await expect(orders.list()).rejects.toThrow('Circuit breaker "mine"');
+    await expect(orders.charge()).resolves.toBe('charged');
+    await app.close();
+  });
+
+  it.each([
+    ['a stub', { state: 'open' }],
+    ['a policy of another kind', pipeline(mine())],
+  ])('only injects %s', async (_what, value) => {
+    const app = await overriding([ResilienceModule.forRoot(options)], token, value);
+    const orders = app.get(Orders);
+    expect(orders.breaker).toBe(value);
+    await expect(orders.charge()).resolves.toBe('charged');
+    await app.close();
+  });
+
+  it('is not what a provider of another module does', async () => {
+    const own = moduleOf({ providers: [{ provide: token, useValue: mine() }] });
+    const app = await start({
+      imports: [ResilienceModule.forRoot(options), own],
+      providers: [Orders],
+    });
+    await expect(app.get(Orders).charge()).resolves.toBe('charged');
   });
 });
 

@@ -508,8 +508,40 @@ describe('R63: @Fallback', () => {
       providers: [provider(Client)],
     });
     expect(issues).toEqual([
-      'Client.rates: @Fallback("cache") names a method that the class does not have',
+      'Client.rates: @Fallback("cache") names a method that the class does not have; name a method of the class, which an accessor or a property with a function is not',
     ]);
+  });
+
+  class Client {
+    @Fallback('cached')
+    async rates(): Promise<unknown> {
+      throw down;
+    }
+  }
+  class ByProperty extends Client {
+    readonly cached = (): string => 'cached';
+  }
+  class ByAccessor extends Client {
+    get cached(): () => string {
+      return () => 'cached';
+    }
+  }
+  class ByInheritedAccessor extends ByAccessor {}
+  class ByValue extends Client {}
+  Object.assign(ByValue.prototype, { cached: 'cached' });
+  it.each([
+    ['a property', ByProperty, 'a method that the class does not have'],
+    ['an accessor', ByAccessor, 'an accessor'],
+    ['an inherited accessor', ByInheritedAccessor, 'an accessor'],
+    ['a value', ByValue, 'no method'],
+  ])('only a method answers, not %s, however the instance is made', async (_what, type, named) => {
+    const imports = [ResilienceModule.forRoot()];
+    const made = { provide: 'made', useFactory: () => new type() };
+    for (const provider of [type, made]) {
+      expect(await startUpIssues({ imports, providers: [provider] })).toEqual([
+        `Client.rates: @Fallback("cached") names ${named}; name a method of the class, which an accessor or a property with a function is not`,
+      ]);
+    }
   });
 
   it('without an application a missing method shows when it is wanted', async () => {
@@ -522,7 +554,7 @@ describe('R63: @Fallback', () => {
     const { error } = (await settled(new Client().rates())) as { error: ResilienceConfigError };
     expect(error).toBeInstanceOf(ResilienceConfigError);
     expect(error.issues).toEqual([
-      'Client: @Fallback("cache") names a method that the class does not have',
+      'Client: @Fallback("cache") names a method that the class does not have; name a method of the class, which an accessor or a property with a function is not',
     ]);
     expect(error.cause).toBe(down);
   });

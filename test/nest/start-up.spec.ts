@@ -9,24 +9,30 @@ import {
   type ModuleMetadata,
   type NestMiddleware,
   type NestModule,
+  Optional,
   Scope,
   type Type,
   UseInterceptors,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, LazyModuleLoader } from '@nestjs/core';
 import {
+  Bulkhead,
   CircuitBreaker,
   CircuitProtected,
   Fallback,
   InjectCircuitBreaker,
   InjectPolicy,
+  type NamedOptions,
   ResilienceConfigError,
   ResilienceInterceptor,
   ResilienceModule,
   type ResilienceModuleOptions,
   Retry,
   RetrySync,
+  TimeLimit,
   getCircuitBreakerToken,
+  pipeline,
+  retry,
 } from 'nestjs-bulwark';
 import { Span } from './support/span.js';
 import {
@@ -74,6 +80,10 @@ class ByPolicy {
 @Injectable()
 class ByPlainInject {
   constructor(@Inject(getCircuitBreakerToken('payment')) readonly breaker: CircuitBreaker) {}
+}
+@Injectable()
+class Paying {
+  constructor(@InjectCircuitBreaker('payments') readonly breaker: CircuitBreaker) {}
 }
 @Injectable()
 class ByDecorator {
@@ -189,6 +199,11 @@ const unknownNames: [string, ModuleMetadata, string][] = [
     'ResilienceInterceptor(catalogue): policy "catalogue" is not configured (known: catalog); did you mean "catalog"?',
   ],
   [
+    'a list of instances made by a factory',
+    { providers: [{ provide: 'made', useFactory: () => [new ByDecorator()] }] },
+    `ByDecorator.charge: circuit breaker "zzz" is not configured (${breakers})`,
+  ],
+  [
     'an instance made by a factory',
     { providers: [{ provide: 'made', useFactory: () => new ByDecorator() }] },
     `ByDecorator.charge: circuit breaker "zzz" is not configured (${breakers})`,
@@ -273,9 +288,139 @@ describe('R31: a name nobody configured fails at start-up', () => {
     await expect(loading).rejects.toThrow("Nest can't resolve dependencies");
   });
 
+  it('unless it is optional: then it is undefined, as with Nest', async () => {
+    @Injectable()
+    class Optionally {
+      @Optional() @InjectCircuitBreaker('inventroy') readonly property?: CircuitBreaker;
+      constructor(@Optional() @InjectPolicy('katalog') readonly parameter?: unknown) {}
+    }
+    @Injectable()
+    class Heir extends Optionally {}
+    const inject = [{ token: getCircuitBreakerToken('paymnets'), optional: true }];
+    const useFactory = (breaker?: CircuitBreaker): string => typeof breaker;
+    const app = await start(
+      knowing({ providers: [Optionally, Heir, { provide: 'made', inject, useFactory }] }),
+    );
+    for (const type of [Optionally, Heir]) {
+      const { property, parameter } = app.get<Optionally>(type);
+      expect([property, parameter]).toEqual([undefined, undefined]);
+    }
+    expect(app.get('made')).toBe('undefined');
+  });
+
+  it('and is injected as ever where it is optional and known', async () => {
+    @Injectable()
+    class Optionally {
+      constructor(@Optional() @InjectCircuitBreaker('payments') readonly breaker: CircuitBreaker) {}
+    }
+    const app = await start(knowing({ providers: [Optionally] }));
+    expect(app.get(Optionally).breaker.name).toBe('payments');
+  });
+
+  it('where only the constructor that it replaces has it optional', async () => {
+    @Injectable()
+    class Optionally {
+      constructor(@Optional() @InjectPolicy('katalog') readonly policy?: unknown) {}
+    }
+    @Injectable()
+    class Asking extends Optionally {
+      constructor(@InjectPolicy('katalog') policy: unknown) {
+        super(policy);
+      }
+    }
+    const issues = await startUpIssues(knowing({ providers: [Asking] }));
+    expect(issues).toEqual([expect.stringContaining('Asking, constructor parameter 0: policy')]);
+  });
+
   it('is a ResilienceConfigError', async () => {
     const starting = start(knowing({ providers: [ByProperty] }));
     await expect(starting).rejects.toBeInstanceOf(ResilienceConfigError);
+  });
+});
+
+describe('R34: a policy made by hand, in the place of something else', () => {
+  const breaker = new CircuitBreaker('mine');
+  const catalog = pipeline(retry(), breaker);
+  const gotBreaker = 'got a policy (circuitBreaker "mine")';
+  const gotCatalog = 'got a policy (pipeline "pipeline")';
+  it.each<[string, unknown, string]>([
+    ['the options', breaker, `options must be an object of options, ${gotBreaker}`],
+    [
+      'a group',
+      { circuitBreakers: breaker },
+      `options.circuitBreakers must be an object, ${gotBreaker}`,
+    ],
+    [
+      'named options',
+      { circuitBreakers: { payments: breaker } },
+      `circuitBreaker(payments) must be an object of options, ${gotBreaker}`,
+    ],
+    [
+      'named options under defaults',
+      { circuitBreakers: { payments: breaker }, defaults: { circuitBreaker: {} } },
+      `circuitBreaker(payments) must be an object of options, ${gotBreaker}`,
+    ],
+    [
+      'defaults',
+      { defaults: { retry: catalog } },
+      `options.defaults.retry must be an object, ${gotCatalog}`,
+    ],
+    [
+      'a named policy',
+      { policies: { catalog } },
+      `policy(catalog) must be an object of policy parts, ${gotCatalog}`,
+    ],
+    [
+      'an entry of a list',
+      { policies: { catalog: [catalog] } },
+      `policy(catalog)[0] must be an object of policy parts, ${gotCatalog}`,
+    ],
+    [
+      'a part of another kind',
+      { policies: { catalog: { retry: catalog } } },
+      `retry(catalog) must not be a policy of another kind, ${gotCatalog}; @Resilient() and pipeline() take any`,
+    ],
+  ])('is told as such for %s', async (_what, given, message) => {
+    expect(await issuesWith(given)).toEqual([message]);
+  });
+
+  it.each<[string, MethodDecorator]>([
+    ['retry', Retry(breaker as never)],
+    ['timeLimit', TimeLimit(breaker as never)],
+    ['bulkhead', Bulkhead(breaker as never)],
+    ['retrySync', RetrySync(retry() as never)],
+  ])('%s of a decorator', async (part, decorate) => {
+    class Orders {
+      charge(): void {
+        /* charged */
+      }
+    }
+    const charge = Object.getOwnPropertyDescriptor(
+      Orders.prototype,
+      'charge',
+    ) as PropertyDescriptor;
+    decorate(Orders.prototype, 'charge', charge);
+    Object.defineProperty(Orders.prototype, 'charge', charge);
+    expect(await startUpIssues(knowing({ providers: [Orders] }))).toEqual([
+      expect.stringContaining(`${part}(Orders.charge) must not be a policy of another kind, got a`),
+    ]);
+  });
+});
+
+describe('R34: what is no policy', () => {
+  it.each([
+    ['undefined', undefined, 'undefined)) must be an object of policy parts, got undefined'],
+    ['null', null, 'null)) must be an object of policy parts, got null'],
+    ['a number', 5, '5)) must be an object of policy parts, got 5'],
+    [
+      'a list of undefined',
+      [undefined],
+      'undefined))[0] must be an object of policy parts, got undefined',
+    ],
+  ])('fails at start-up as that of an interceptor: %s', async (_what, given, problem) => {
+    const useClass = ResilienceInterceptor(given as never);
+    const issues = await startUpIssues(knowing({ providers: [{ provide: 'any', useClass }] }));
+    expect(issues).toEqual([`policy(ResilienceInterceptor(${problem}`]);
   });
 });
 
@@ -428,7 +573,44 @@ describe('R31: a second root', () => {
   });
 });
 
+describe('R31, R34: without a root', () => {
+  const feature = (): Type =>
+    ResilienceModule.forFeature({ circuitBreakers: { payments: {} } }) as never;
+  const needsOne =
+    'needs ResilienceModule.forRoot() or forRootAsync(); import one of them in the root module';
+  it.each<[string, () => ModuleMetadata, string]>([
+    [
+      'the bare module',
+      () => ({ imports: [ResilienceModule] }),
+      `ResilienceModule, imported as it is, ${needsOne}`,
+    ],
+    ['a feature', () => ({ imports: [feature()] }), `ResilienceModule.forFeature() ${needsOne}`],
+    [
+      'a feature whose breaker is injected',
+      () => ({
+        imports: [moduleOf({ imports: [feature()], providers: [Paying] }), feature()],
+      }),
+      `ResilienceModule.forFeature() ${needsOne}`,
+    ],
+  ])('%s stops the start', async (_what, metadata, message) => {
+    expect(await startUpIssues(metadata())).toEqual([message]);
+  });
+
+  it('but the bare module may stand beside one', async () => {
+    const app = await start(knowing({ imports: [moduleOf({ imports: [ResilienceModule] })] }));
+    expect(app.get(getCircuitBreakerToken('payments'))).toBeInstanceOf(CircuitBreaker);
+  });
+
+  it('is not what is told of a root that cannot start', async () => {
+    const issues = await startUpIssues({
+      imports: [feature(), ResilienceModule, ResilienceModule.forRoot({ retry: {} } as never)],
+    });
+    expect(issues).toEqual(['options.retry is not a known option']);
+  });
+});
+
 const invalid: [string, unknown, string][] = [
+  ['null', null, 'options must be an object of options, got null'],
   ['no object', 'nothing', 'options must be an object of options, got "nothing"'],
   [
     'an unknown option',
@@ -538,6 +720,49 @@ class Misconfigured {
 describe('R34: invalid options stop the start', () => {
   it.each(invalid)('%s', async (_title, given, message) => {
     expect(await issuesWith(given)).toEqual([message]);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, 'forFeature() must be an object of options, got undefined'],
+    ['null', null, 'forFeature() must be an object of options, got null'],
+    ['text', 'payments', 'forFeature() must be an object of options, got "payments"'],
+    ['a list', [], 'forFeature() must be an object of options, got []'],
+    [
+      'an unknown option',
+      { circuitBreaker: { stock: {} } },
+      'forFeature().circuitBreaker is not a known option; did you mean "circuitBreakers"?',
+    ],
+    [
+      'a group that is null',
+      { circuitBreakers: null },
+      'forFeature().circuitBreakers must be an object, got null',
+    ],
+    [
+      'a group that is text',
+      { retries: 'api' },
+      'forFeature().retries must be an object, got "api"',
+    ],
+    [
+      'an option of the application',
+      { defaults: { retry: {} } },
+      'forFeature().defaults must be given to forRoot(), since it is for the whole application, got {"retry":{}}',
+    ],
+  ])('of forFeature: %s', async (_title, given, message) => {
+    const feature = ResilienceModule.forFeature(given as NamedOptions);
+    const imports = [ResilienceModule.forRoot({ budgets: { shared: { ratio: -1 } } }), feature];
+    expect(await startUpIssues({ imports })).toEqual([
+      message,
+      expect.stringContaining('budget(shared).ratio'),
+    ]);
+  });
+
+  it('of forFeature in a lazily loaded module', async () => {
+    const app = await start({ imports: [ResilienceModule.forRoot()] });
+    const feature = ResilienceModule.forFeature({ bulkhead: {} } as NamedOptions);
+    const loading = app.get(LazyModuleLoader).load(() => moduleOf({ imports: [feature] }));
+    expect(await issuesOf(loading)).toEqual([
+      'forFeature().bulkhead is not a known option; did you mean "bulkheads"?',
+    ]);
   });
 
   it('a policy without parts', async () => {

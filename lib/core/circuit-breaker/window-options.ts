@@ -75,7 +75,12 @@ const typeRule = oneOf('consecutive', 'count', 'time');
 
 /** Reads a window and everything in it. */
 export const windowRule: Rule<ResolvedWindow> = (value) => {
-  const type = (value as { type?: unknown } | null | undefined)?.type;
+  if (typeof value !== 'object' || value === null) {
+    const known = typeRule(value);
+    const type = 'value' in known ? known.value : 'count';
+    return { problem: `must be an object such as { type: "${type}" }` };
+  }
+  const { type } = value as { type?: unknown };
   const outcome = typeRule(type);
   if ('value' in outcome) return (byType[outcome.value] as Rule<ResolvedWindow>)(value);
   const issues = new Issues();

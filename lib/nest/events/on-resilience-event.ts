@@ -1,4 +1,5 @@
 import type { ResilienceEvent, ResilienceEventType } from '../../core/events.js';
+import { requireExperimental } from '../standard-decorators.js';
 import { type EventFilter, subscribe } from './subscriptions.js';
 
 /**
@@ -20,7 +21,9 @@ export function OnResilienceEvent<T extends ResilienceEventType>(
   key: string | symbol,
   descriptor: TypedPropertyDescriptor<M>,
 ) => void {
-  return (target, key, { value }) => {
+  return (target, key, descriptor) => {
+    requireExperimental('OnResilienceEvent', key);
+    const { value } = descriptor;
     if (typeof value !== 'function') {
       throw new TypeError('@OnResilienceEvent() can only decorate methods');
     }

@@ -1,7 +1,12 @@
 import type { ModulesContainer } from '@nestjs/core';
 import type { Policy, PolicyDescription } from '../../core/policy.js';
 import { classesIn } from '../application-classes.js';
-import { type ProtectedMethod, protectedMethodsOf, recordsAt } from '../protected-methods.js';
+import {
+  type ProtectedMethod,
+  protectedMethodOf,
+  protectedMethodsOf,
+  recordsAt,
+} from '../protected-methods.js';
 import type { ResilienceRegistry } from '../registry.js';
 import { findingsOf } from './rules.js';
 import { worstCaseOf } from './worst-case.js';
@@ -75,7 +80,9 @@ export class ResilienceInspector {
   }
 
   #methods(): Records[] {
-    const methods = [...classesIn(this.modules)].flatMap(protectedMethodsOf);
+    const methods = [...classesIn(this.modules)].flatMap((type) =>
+      protectedMethodsOf(type).filter((method) => !isOverridden(method, type.prototype)),
+    );
     return [...new Set(methods.map(recordsAt))];
   }
 
@@ -95,4 +102,12 @@ export class ResilienceInspector {
       warnings: findingsOf(policies).map((finding) => ({ method: name, ...finding })),
     };
   }
+}
+
+/** Whether a class has another method in its place, which may call it or not. */
+function isOverridden(method: ProtectedMethod, prototype: unknown): boolean {
+  let level = prototype as object;
+  while (!Object.hasOwn(level, method.key)) level = Object.getPrototypeOf(level) as object;
+  const own: unknown = Object.getOwnPropertyDescriptor(level, method.key)?.value;
+  return level !== method.target && protectedMethodOf(own) !== method;
 }

@@ -42,10 +42,15 @@ export async function startUnder<T>(
 export const ADAPTERS = ['Express', 'Fastify'] as const;
 export type Adapter = (typeof ADAPTERS)[number];
 
-/** An application that answers HTTP. */
+/**
+ * An application that answers HTTP.
+ *
+ * @param prepare what `main.ts` does before the application is initialised
+ */
 export async function serve(
   metadata: ModuleMetadata,
   adapter: Adapter = 'Express',
+  prepare: (application: INestApplication) => unknown = () => undefined,
 ): Promise<INestApplication> {
   const module = await Test.createTestingModule(metadata).compile();
   // Or to close would be to wait for what a client keeps alive.
@@ -54,6 +59,7 @@ export async function serve(
     adapter === 'Express'
       ? module.createNestApplication(options)
       : module.createNestApplication(new FastifyAdapter(options), options);
+  prepare(application);
   await application.init();
   running.push(application);
   const instance: { ready?: () => Promise<void> } = application.getHttpAdapter().getInstance();

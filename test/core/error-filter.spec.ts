@@ -74,6 +74,13 @@ describe('a filter', () => {
     expect(() => compileFilter('EPIPE')(hostile)).toThrow('Expected a throw');
   });
 
+  it('throws where a predicate gives a promise, which would match everything', () => {
+    const later = (): boolean => Promise.reject(down) as never;
+    expect(() => compileFilter(['EPIPE', later])(down)).toThrow(
+      new TypeError('It returned a promise; it must not be async'),
+    );
+  });
+
   it.each<[unknown, boolean]>([
     [Parent, true],
     ['EPIPE', true],

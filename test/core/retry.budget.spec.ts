@@ -122,9 +122,11 @@ describe('R74 a retry budget', () => {
       retry({ maxAttempts: 2, baseDelay: 1, budget: outer }, { runtime }),
       hedge({ delay: 1000, budget: inner }, { runtime }),
     );
-    const call = settled(policy.execute(() => Promise.reject(down)));
+    let tries = 0;
+    const call = settled(policy.execute(() => (tries++, Promise.reject(down))));
     await lab.clock.runAll();
     await call;
+    expect(tries).toBe(4);
     expect([outer?.balance, inner?.balance]).toEqual([0, 0]);
   });
 

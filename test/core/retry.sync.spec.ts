@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import {
   CircuitBreaker,
   CircuitBreakerError,
@@ -11,7 +12,7 @@ import {
   timeLimit,
 } from 'nestjs-bulwark/core';
 import { beginCall } from '../../lib/core/context.js';
-import { Lab, down, thrownBy } from '../support/lab.js';
+import { Lab, down, settled, thrownBy } from '../support/lab.js';
 
 let lab: Lab;
 beforeEach(() => {
@@ -42,6 +43,18 @@ describe('retrySync', () => {
     const work = scripted(script);
     expect(retrySync({}, { runtime: lab.runtime })(work)()).toBe('s');
     expect(work.calledAt).toEqual(calledAt);
+  });
+
+  it('begins no attempt after the deadline around it where it has blocked for longer', async () => {
+    const work = scripted('f');
+    const sleepSync = jest.spyOn(lab.clock, 'sleepSync').mockImplementation((delay) => {
+      lab.clock.jump(delay + 500);
+    });
+    const outer = timeLimit(300, { runtime: lab.runtime }).execute(() =>
+      retrySync({}, { runtime: lab.runtime })(work)(),
+    );
+    expect(await settled(outer)).toMatchObject({ error: { reason: 'deadline', attempts: 1 } });
+    expect([work.calledAt.length, sleepSync.mock.calls.length]).toEqual([1, 1]);
   });
 
   it('really blocks the thread', () => {

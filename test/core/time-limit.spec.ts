@@ -201,6 +201,13 @@ describe('the timer of a time limit', () => {
     expect(lab.clock.pendingTimers).toBe(0);
   });
 
+  it('is set once for calls that follow each other', async () => {
+    const set = jest.spyOn(lab.clock, 'setTimeout');
+    const policy = limited();
+    for (let call = 0; call < 100; call++) await policy.execute(() => 'done');
+    expect(set).toHaveBeenCalledTimes(1);
+  });
+
   it('is one for calls that came at different times', async () => {
     const policy = limited();
     void settled(policy.execute(hang));

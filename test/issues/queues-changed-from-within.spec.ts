@@ -158,4 +158,18 @@ describe('a call that has waited too long', () => {
     expect(await c).toEqual({ value: 'c' });
     expect(slots.snapshot()).toMatchObject({ queued: 0, inUse: 0, calls: { queue_timeout: 1 } });
   });
+
+  it('has not waited too long in the very instant in which its time is over', async () => {
+    const slots = bulkhead(
+      { maxConcurrent: 1, maxQueue: 5, queueTimeout: 100 },
+      { runtime: lab.runtime },
+    );
+    const works = new Works();
+    void settled(slots.execute(works.start('a')));
+    void settled(slots.execute(works.start('b')));
+    await lab.clock.advance(0);
+    lab.clock.jump(100);
+    slots.configure({ maxConcurrent: 2 });
+    expect(works.started).toEqual(['a', 'b']);
+  });
 });

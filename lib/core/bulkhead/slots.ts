@@ -2,7 +2,6 @@ import type { CallContext } from '../call-context.js';
 import { BulkheadRejectedError, withoutStack } from '../errors.js';
 import type { Gate, Layer, Pass } from '../policy.js';
 import type { Runtime } from '../runtime.js';
-import { ROUNDING } from '../timed-queue.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedBulkheadOptions } from './options.js';
 import { SharedPass } from './shared-pass.js';
@@ -123,13 +122,12 @@ export class Slots extends SharedPass implements Gate, WaitRules {
 
   /** Looks again after each start: what has just begun may have moved the others, or taken the room. */
   #startWaiting(): void {
-    while (this.#queue.size > 0 && this.#admitsWaiting) {
-      const next = this.#nextInLine;
-      if (next === undefined) return;
+    for (let next = this.#nextInLine; next !== undefined && this.#admitsWaiting;) {
       this.#queue.remove(next);
       this.inUse++;
       this.calls.accepted++;
       next.admit();
+      next = this.#nextInLine;
     }
   }
 
@@ -141,7 +139,7 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   }
 
   #isOver(waiter: Waiter): boolean {
-    return waiter.expired || this.dueAt(waiter) < this.runtime.clock.now() - ROUNDING;
+    return waiter.expired || this.dueAt(waiter) < this.runtime.clock.now();
   }
 
   get #admitsWaiting(): boolean {

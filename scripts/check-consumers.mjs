@@ -143,8 +143,13 @@ function checkTwoCopies(tarball) {
   for (const name of Object.keys(manifest.dependencies)) {
     symlinkSync(join(root, 'node_modules', name), join(dependency, name), 'junction');
   }
-  copyFileSync(join(sources, 'two-copies.mjs'), join(place, 'two-copies.mjs'));
-  check('two copies of the library recognise each other', () => node(place, 'two-copies.mjs'));
+  for (const [program, title] of [
+    ['two-copies.mjs', 'two copies of the library recognise each other'],
+    ['two-copies-methods.mjs', 'methods of two copies run under their own policies'],
+  ]) {
+    copyFileSync(join(sources, program), join(place, program));
+    check(title, () => node(place, program));
+  }
 }
 
 /** Prints what `import 'nestjs-bulwark'` costs an application that has loaded Nest already. */

@@ -2,11 +2,12 @@ import { type DynamicModule, Inject, Module, Optional } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { NamedOptions } from './named-options.js';
 import { namedProviders } from './named-providers.js';
+import { processWide } from './process-wide.js';
 import type { ResilienceRegistry } from './registry.js';
 import { requireRoot } from './root.js';
 import { REGISTRY } from './tokens.js';
 
-const byModule = new WeakMap<object, unknown>();
+const byModule = processWide('features', () => new WeakMap<object, unknown>());
 
 /** A module for what a feature adds. */
 export function featureModule(options: NamedOptions): DynamicModule {

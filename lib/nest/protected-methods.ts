@@ -1,5 +1,6 @@
 import type { Work } from '../core/context.js';
 import type { PolicySpec } from './policy-spec.js';
+import { processWide } from './process-wide.js';
 
 /** A decorated method: what stands around it, until an application resolves it. */
 export interface ProtectedMethod {
@@ -15,10 +16,12 @@ export interface ProtectedMethod {
   readonly specs: readonly PolicySpec[];
 }
 
-const byWrapper = new WeakMap<object, ProtectedMethod>();
-/** Somebody else's decorator may have hidden the wrapper in one of its own, so the place is known too. */
-const byPlace = new WeakMap<object, Map<string | symbol, readonly ProtectedMethod[]>>();
-let nextId = 0;
+const known = processWide('protected-methods', () => ({
+  byWrapper: new WeakMap<object, ProtectedMethod>(),
+  /** Somebody else's decorator may have hidden the wrapper in one of its own, so the place is known too. */
+  byPlace: new WeakMap<object, Map<string | symbol, readonly ProtectedMethod[]>>(),
+  nextId: 0,
+}));
 
 /** @param extended the record that this one takes the place of */
 export function recordProtectedMethod(
@@ -26,7 +29,8 @@ export function recordProtectedMethod(
   details: Omit<ProtectedMethod, 'id'>,
   extended?: ProtectedMethod,
 ): Work {
-  const method = { id: nextId++, ...details };
+  const { byWrapper, byPlace } = known;
+  const method = { id: known.nextId++, ...details };
   const wrapper = wrapperFor(method);
   byWrapper.set(wrapper, method);
   const onTarget = byPlace.get(method.target) ?? new Map<string | symbol, ProtectedMethod[]>();
@@ -37,7 +41,7 @@ export function recordProtectedMethod(
 
 /** The record behind a wrapper of ours; `undefined` for any other function. */
 export function protectedMethodOf(value: unknown): ProtectedMethod | undefined {
-  return typeof value === 'function' ? byWrapper.get(value) : undefined;
+  return typeof value === 'function' ? known.byWrapper.get(value) : undefined;
 }
 
 /**
@@ -48,7 +52,7 @@ export function recordsAt({
   target,
   key,
 }: Pick<ProtectedMethod, 'target' | 'key'>): readonly ProtectedMethod[] {
-  return byPlace.get(target)?.get(key) ?? [];
+  return known.byPlace.get(target)?.get(key) ?? [];
 }
 
 /** The decorated methods that instances of a class have, inherited ones included. */

@@ -1,5 +1,6 @@
 import { Inject, Optional } from '@nestjs/common';
 import { defaultRegistry } from './default-registry.js';
+import { processWide } from './process-wide.js';
 import type { ResilienceRegistry } from './registry.js';
 import { REGISTRY } from './tokens.js';
 
@@ -8,7 +9,7 @@ interface Bound {
 }
 
 /** Instances that take no property any more (frozen in their constructor). */
-const sealed = new WeakMap<object, ResilienceRegistry>();
+const sealed = processWide('sealed-instances', () => new WeakMap<object, ResilienceRegistry>());
 
 /**
  * Has Nest inject its application's registry into every instance of the class, whatever its scope. The

@@ -1,3 +1,5 @@
+import { processWide } from './process-wide.js';
+
 /** Shared by every installed copy, so that an application has one registry whichever copy asks. */
 export const REGISTRY = Symbol.for('nestjs-bulwark:registry');
 export const MODULE_OPTIONS = Symbol.for('nestjs-bulwark:module-options');
@@ -17,7 +19,7 @@ const PREFIXES: Readonly<Record<InjectedGroup, string>> = {
 };
 export const INJECTED_GROUPS = Object.keys(PREFIXES) as InjectedGroup[];
 
-const asked = new Map<string, NamedToken>();
+const asked = processWide('asked-names', () => new Map<string, NamedToken>());
 
 export function tokenOf(group: InjectedGroup, name: string): string {
   return PREFIXES[group] + name;

@@ -20,7 +20,10 @@ import { isThenable } from './thenable.js';
 export interface CompiledPipeline {
   /** Refuses with a rejected promise. */
   readonly run: Run;
-  /** Refuses by throwing: for functions known to be synchronous. Linked on first use. */
+  /**
+   * Refuses by throwing: for functions known to be synchronous. Linked on first use. With a layer that
+   * gives promises it refuses with one too.
+   */
   readonly runSync: Run;
 }
 
@@ -34,7 +37,7 @@ export function compile(stages: readonly Stage[]): CompiledPipeline {
   return {
     run: link(stages, rejectLater),
     get runSync() {
-      return (sync ??= link(stages, raise));
+      return (sync ??= stages.some(givesPromises) ? this.run : link(stages, raise));
     },
   };
 }
@@ -88,6 +91,10 @@ function refusalsAt(stages: readonly Stage[], outermost: Refuse): Refuse[] {
     return refuse;
   });
   return [outermost, ...inside];
+}
+
+function givesPromises(stage: Stage): boolean {
+  return isLayer(stage) && stage.synchronous !== true;
 }
 
 function isLayer(stage: Stage): stage is Layer {

@@ -16,24 +16,37 @@ export interface WrapOptions {
   readonly adapters?: readonly ResultAdapter[];
   /** The declared type of the result (`design:returntype`). */
   readonly returnType?: unknown;
+  /** It declares no result: it counts as synchronous until a call shows otherwise. */
+  readonly declaresNothing?: boolean;
+}
+
+/** What is known of a function's results. */
+interface KnownKind {
+  kind: ResultKind | undefined;
+  /** Where no call has shown a kind: what throws, or returns nothing, has given no promise so far. */
+  seemsPlain: boolean;
 }
 
 /** `work` through the pipeline of its receiver, with its `this`, `name`, `length` and kind of result. */
 export function protectFunction<F extends Work>(
   work: F,
   pipelineOf: (self: unknown) => CompiledPipeline,
-  { adapters = asyncAdapters, returnType }: WrapOptions = {},
+  { adapters = asyncAdapters, returnType, declaresNothing = false }: WrapOptions = {},
 ): F {
-  let kind = declaredKind(work, adapters, returnType);
+  const known: KnownKind = {
+    kind: declaredKind(work, adapters, returnType),
+    seemsPlain: declaresNothing,
+  };
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
     const pipeline = pipelineOf(this);
+    const { kind } = known;
     if (kind === 'promise') return pipeline.run(work, this, args, beginCall());
     if (kind === 'plain') return pipeline.runSync(work, this, args, beginCall());
     if (kind !== undefined)
       return kind.adapt(pipeline, openingOf(work, this, args), { self: this, args });
-    return callUnknown(pipeline, work, this, args, adapters, (shown) => (kind = shown));
+    return callUnknown(pipeline, work, this, args, adapters, known);
   };
-  rememberKind(wrapper, () => kind);
+  rememberKind(wrapper, () => known.kind);
   return disguise(wrapper, work) as F;
 }
 
@@ -51,26 +64,29 @@ function callUnknown(
   self: unknown,
   args: readonly unknown[],
   adapters: readonly ResultAdapter[],
-  learn: (kind: ResultKind) => void,
+  known: KnownKind,
 ): unknown {
   let stream: { adapter: ResultAdapter; value: unknown } | undefined;
   let answered = false;
   const progress = { committed: false, answered: false };
+  const run = known.seemsPlain ? pipeline.runSync : pipeline.run;
   const probe = (): unknown => {
+    known.seemsPlain = true;
     const value = work.apply(self, args as unknown[]);
     const adapter = adapters.find((each) => each.recognises(value));
     if (adapter === undefined) {
-      if (value !== undefined && value !== null) learn(isThenable(value) ? 'promise' : 'plain');
+      if (value !== undefined && value !== null)
+        known.kind = isThenable(value) ? 'promise' : 'plain';
       return value;
     }
-    learn(adapter);
+    known.kind = adapter;
     if (answered) return value; // a layer waited first: the caller holds a promise already
     stream = { adapter, value };
     progress.committed = progress.answered = true; // whatever a filter says, this is not tried again
     throw new StreamShown('The call returned a stream; its subscriptions are the calls');
   };
   const result = quietly(
-    () => pipeline.run(probe, self, args, beginCall().following(progress)),
+    () => run(probe, self, args, beginCall().following(progress)),
     () => stream,
   );
   answered = true;

@@ -37,12 +37,20 @@ export function protectMethod(site: MethodSite, method: Work, spec: PolicySpec):
 }
 
 function wrap(record: ProtectedMethod): Work {
-  const returnType: unknown = Reflect.getMetadata('design:returntype', record.target, record.key);
+  const { target, key } = record;
+  const returnType: unknown = Reflect.getMetadata('design:returntype', target, key);
+  // Compilers write `undefined` for void, and for a type that nobody has written down.
+  const declaresNothing =
+    returnType === undefined && Reflect.hasOwnMetadata('design:returntype', target, key);
   const pipelineOf = (self: unknown): CompiledPipeline => {
     const registry = registryOf(self);
     return registry.pipelines[record.id] ?? registry.pipelineOf(record);
   };
-  return protectFunction(record.original, pipelineOf, { adapters: ADAPTERS, returnType });
+  return protectFunction(record.original, pipelineOf, {
+    adapters: ADAPTERS,
+    returnType,
+    declaresNothing,
+  });
 }
 
 /** What decorators below and between ours have left on the method: routes, guards, documentation. */

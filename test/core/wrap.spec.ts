@@ -138,12 +138,36 @@ describe('the kind of result', () => {
     expect(guarded).toThrow(CircuitBreakerError);
   });
 
+  it.each([undefined, null])('%p is a plain value', (nothing) => {
+    const breaker = breakerNamed('b');
+    const guarded = breaker.protect(() => nothing);
+    expect(guarded()).toBe(nothing);
+    breaker.isolate();
+    expect(guarded).toThrow(CircuitBreakerError);
+  });
+
+  it('an error that is thrown shows a plain function', () => {
+    const guarded = breakerNamed('b').protect((): unknown => {
+      throw down;
+    });
+    expect(thrownBy(guarded)).toBe(down);
+    expect(guarded).toThrow(CircuitBreakerError);
+  });
+
   it.each([undefined, null])('%p is no plain value where promises follow', async (nothing) => {
     const breaker = breakerNamed('b');
     const answers: unknown[] = [nothing, Promise.resolve('later')];
     const guarded = breaker.protect(() => answers.shift() as Promise<unknown>);
     await guarded();
+    await guarded();
     breaker.isolate();
+    await expect(guarded()).rejects.toBeInstanceOf(CircuitBreakerError);
+  });
+
+  it('a function that never was called rejects', async () => {
+    const breaker = breakerNamed('b');
+    breaker.isolate();
+    const guarded = breaker.protect((): unknown => 1);
     await expect(guarded()).rejects.toBeInstanceOf(CircuitBreakerError);
   });
 

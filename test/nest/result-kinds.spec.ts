@@ -62,6 +62,7 @@ describe('R43: promises', () => {
 
   it.each(methods)('%s: an open circuit rejects', async (method) => {
     const client = await made(Client);
+    await client[method]();
     breaker.isolate();
     await expect(client[method]()).rejects.toBeInstanceOf(CircuitBreakerError);
   });
@@ -128,6 +129,88 @@ describe('R43: plain values', () => {
   });
 });
 
+describe('R43: methods that return nothing', () => {
+  class Audit {
+    fails = false;
+    @CircuitProtected('service')
+    declared(): void {
+      if (this.fails) throw down;
+    }
+    @CircuitProtected('service')
+    inferred() {
+      if (this.fails) throw down;
+    }
+    @CircuitProtected('service')
+    nothing(): null {
+      if (this.fails) throw down;
+      return null;
+    }
+    @CircuitProtected('service')
+    perhaps(): string | null {
+      if (this.fails) throw down;
+      return null;
+    }
+  }
+  @CircuitProtected('service')
+  class CoveredAudit {
+    fails = false;
+    covered(): void {
+      if (this.fails) throw down;
+    }
+  }
+  const methods = ['declared', 'inferred', 'nothing', 'perhaps'] as const;
+
+  it.each(methods)('%s: an open circuit throws after failures', async (method) => {
+    const audit = await made(Audit);
+    audit.fails = true;
+    for (let call = 0; call < 2; call++) expect(thrownBy(() => audit[method]())).toBe(down);
+    expect(thrownBy(() => audit[method]())).toBeInstanceOf(CircuitBreakerError);
+  });
+
+  it.each(methods)('%s: an open circuit throws after a success', async (method) => {
+    const audit = await made(Audit);
+    expect(audit[method]() ?? 'nothing').toBe('nothing');
+    breaker.isolate();
+    expect(thrownBy(() => audit[method]())).toBeInstanceOf(CircuitBreakerError);
+  });
+
+  it.each(['declared', 'inferred', 'nothing'] as const)(
+    '%s: an open circuit throws before any call',
+    async (method) => {
+      const audit = await made(Audit);
+      breaker.isolate();
+      expect(thrownBy(() => audit[method]())).toBeInstanceOf(CircuitBreakerError);
+    },
+  );
+
+  it.each([true, false])(
+    'covered by its class: an open circuit throws (failed: %s)',
+    async (fails) => {
+      const audit = await made(CoveredAudit);
+      audit.fails = fails;
+      if (fails) expect(thrownBy(() => audit.covered())).toBe(down);
+      else audit.covered();
+      breaker.isolate();
+      expect(thrownBy(() => audit.covered())).toBeInstanceOf(CircuitBreakerError);
+    },
+  );
+
+  it('of two records on one method the inner and the outer circuit throw', async () => {
+    class Twice {
+      @CircuitProtected('service')
+      @CircuitProtected({ failureThreshold: 1 })
+      record(): void {
+        throw down;
+      }
+    }
+    const twice = await made(Twice);
+    expect(thrownBy(() => twice.record())).toBe(down);
+    expect(thrownBy(() => twice.record())).toBeInstanceOf(CircuitBreakerError);
+    breaker.isolate();
+    expect(thrownBy(() => twice.record())).toBeInstanceOf(CircuitBreakerError);
+  });
+});
+
 describe('R43: what a gate answers before any call has shown the kind', () => {
   class Client {
     @CircuitProtected('service')
@@ -150,6 +233,11 @@ describe('R43: what a gate answers before any call has shown the kind', () => {
     unknown(): unknown {
       return 'fine';
     }
+    @CircuitProtected('service')
+    @Retry({ maxAttempts: 1 })
+    undeclaredUnderRetry() {
+      return Promise.resolve('fine');
+    }
     @Retry({ maxAttempts: 1 })
     @CircuitProtected('service')
     @Retry({ maxAttempts: 1 })
@@ -169,6 +257,7 @@ describe('R43: what a gate answers before any call has shown the kind', () => {
     ['declaredPromise', Promise],
     ['declaredObservable', Observable],
     ['unknown', Promise],
+    ['undeclaredUnderRetry', Promise],
     ['inner', Observable],
   ] as const)('%s', async (method, kind) => {
     const client = await made(Client);

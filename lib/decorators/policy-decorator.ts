@@ -5,7 +5,7 @@ import { fallbackToItself } from '../nest/messages.js';
 import type { PolicySpec } from '../nest/policy-spec.js';
 import { protectMethod } from '../nest/protect-method.js';
 
-/** What Nest calls itself, once, and what the language calls. */
+/** What Nest calls itself, when an application or a connection begins or ends, and what the language calls. */
 const NOT_COVERED = new Set<unknown>([
   'constructor',
   'onModuleInit',
@@ -13,6 +13,9 @@ const NOT_COVERED = new Set<unknown>([
   'onModuleDestroy',
   'beforeApplicationShutdown',
   'onApplicationShutdown',
+  'afterInit',
+  'handleConnection',
+  'handleDisconnect',
   ...Object.values(Object.getOwnPropertyDescriptors(Symbol))
     .map(({ value }): unknown => value)
     .filter((value) => typeof value === 'symbol'),

@@ -3,7 +3,14 @@ import { type INestApplication, type Type, UseFilters, UseInterceptors } from '@
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { Test } from '@nestjs/testing';
-import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import {
+  MessageBody,
+  type OnGatewayConnection,
+  type OnGatewayDisconnect,
+  type OnGatewayInit,
+  SubscribeMessage,
+  WebSocketGateway,
+} from '@nestjs/websockets';
 import {
   CircuitBreakerError,
   CircuitBreakerRegistry,
@@ -195,6 +202,38 @@ describe.each(transports)('over %s', (transport, adapterFor, connect) => {
       failedCalls: 1,
       successfulCalls: 1,
     });
+  });
+
+  it('R44: a decorator on a gateway leaves its lifecycle hooks alone', async () => {
+    const hooks: string[] = [];
+    const left = deferred();
+    @CircuitProtected('stock')
+    @WebSocketGateway()
+    class Watched implements OnGatewayInit, OnGatewayConnection, OnGatewayDisconnect {
+      constructor(breakers: CircuitBreakerRegistry) {
+        breakers.get('stock').isolate();
+      }
+      afterInit(): void {
+        hooks.push('afterInit');
+      }
+      handleConnection(): void {
+        hooks.push('handleConnection');
+      }
+      handleDisconnect(): void {
+        hooks.push('handleDisconnect');
+        left.resolve(undefined);
+      }
+      @SubscribeMessage('any')
+      any(): Message {
+        return answered(attempt());
+      }
+    }
+    await serve(Watched);
+    const client = await connect(await urlOf(app), () => undefined);
+    await client.close();
+    await left.promise;
+    expect(hooks).toEqual(['afterInit', 'handleConnection', 'handleDisconnect']);
+    expect(app?.get(CircuitBreakerRegistry).get('stock').stats.totalCalls).toBe(0);
   });
 
   it.each(['plain', 'observable', 'decorated', 'decorated observable'])(

@@ -1,7 +1,7 @@
 import { Inject, Optional } from '@nestjs/common';
 import { defaultRegistry } from './default-registry.js';
 import { processWide } from './process-wide.js';
-import type { ResilienceRegistry } from './registry.js';
+import { type ResilienceRegistry, isRegistry } from './registry.js';
 import { REGISTRY } from './tokens.js';
 
 interface Bound {
@@ -23,8 +23,8 @@ export function requestRegistry(target: object): void {
     get(this: object) {
       return sealed.get(this);
     },
-    set(this: object, registry: ResilienceRegistry | undefined) {
-      if (registry !== undefined) bindRegistry(this, registry);
+    set(this: object, injected: object | undefined) {
+      if (injected !== undefined && isRegistry(injected)) bindRegistry(this, injected);
     },
   });
   Inject(REGISTRY)(target, REGISTRY);

@@ -6,13 +6,13 @@ import {
   Inject,
   Logger,
 } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { type ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import type { AbortError } from '../core/cancellation.js';
 import { ResilienceError, isOwnAbort, isResilienceError } from '../core/errors.js';
 import { httpAnswerTo } from './http-answer.js';
 import { graphqlErrorFor, rpcAnswerTo, tellSocket } from './message-answers.js';
-import type { ResilienceModuleOptions } from './module-options.js';
+import type { ResilienceRegistry } from './registry.js';
 
 /** Nest picks filters by `instanceof`; this holds for the aborts of another installed copy too. */
 abstract class OwnAbort extends Error {
@@ -25,8 +25,8 @@ abstract class OwnAbort extends Error {
  * Answers unhandled errors of this library over HTTP: 503 for an open circuit or a full bulkhead, 429 for
  * a rate limit, 504 for a time limit, with `Retry-After` where it is known. RPC, GraphQL and WebSocket
  * clients get the same message with the error's code; other transports get the error itself. A wait that
- * a shutdown ended is answered with 503. Registered by the module unless `http.mapErrors` is false; Nest
- * applies no such filter to gateways, which name it themselves.
+ * a shutdown ended is answered with 503. Registered by the module unless `http.mapErrors` is false, behind
+ * every filter of the application's own; Nest applies no such filter to gateways, which name it themselves.
  *
  * @example
  * @UseFilters(ResilienceExceptionFilter)
@@ -71,19 +71,16 @@ export class ResilienceExceptionFilter implements ExceptionFilter {
   }
 }
 
-/** Stands where the filter would, when `http.mapErrors` is off: it catches nothing. */
-abstract class NeverThrown extends Error {}
-
-@Catch(NeverThrown)
-class NoFilter implements ExceptionFilter {
-  catch(error: unknown): never {
-    throw error;
-  }
-}
-
-export function resilienceFilter(
-  { http }: ResilienceModuleOptions,
+/**
+ * Adds the filter to an application, unless `http.mapErrors` is off. Of global filters Nest asks the last
+ * one first, and adds those of APP_FILTER when every provider has been made: this one, added while they
+ * are made, is asked after all of the application's own.
+ */
+export function addExceptionFilter(
+  { http }: ResilienceRegistry,
   adapterHost: HttpAdapterHost,
-): ExceptionFilter {
-  return http?.mapErrors === false ? new NoFilter() : new ResilienceExceptionFilter(adapterHost);
+  application: ApplicationConfig,
+): void {
+  if (!http.mapErrors) return;
+  application.addGlobalFilter(new ResilienceExceptionFilter(adapterHost));
 }

@@ -6,11 +6,11 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
-import { APP_FILTER, ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { asyncProviders } from './async-options.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { ResilienceConfigurator } from './configurator.js';
-import { resilienceFilter } from './exception-filter.js';
+import { addExceptionFilter } from './exception-filter.js';
 import { featureModule } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
 import { EventBinder } from './events/event-binder.js';
@@ -33,6 +33,7 @@ import { MODULE_OPTIONS, REGISTRY } from './tokens.js';
 
 const PUBLISHER = Symbol('nestjs-bulwark:publisher');
 const ROOT_CHECK = Symbol('nestjs-bulwark:root-check');
+const FILTER = Symbol('nestjs-bulwark:exception-filter');
 
 /** Holds one application's registry; global, since every decorated class asks for it. */
 @Global()
@@ -73,10 +74,9 @@ class ResilienceCoreModule implements OnApplicationShutdown {
           ) => new InstanceBinder(registry, modules, config),
         },
         {
-          provide: APP_FILTER,
-          inject: [REGISTRY, HttpAdapterHost],
-          useFactory: ({ http }: ResilienceRegistry, adapterHost: HttpAdapterHost) =>
-            resilienceFilter({ http }, adapterHost),
+          provide: FILTER,
+          inject: [REGISTRY, HttpAdapterHost, ApplicationConfig],
+          useFactory: addExceptionFilter,
         },
       ],
       exports: [REGISTRY, MODULE_OPTIONS],

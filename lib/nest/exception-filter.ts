@@ -9,7 +9,8 @@ import {
 import { type ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import type { AbortError } from '../core/cancellation.js';
-import { ResilienceError, isOwnAbort, isResilienceError } from '../core/errors.js';
+import { ResilienceError, isOwnAbort } from '../core/errors.js';
+import { logCause } from './behind-retries.js';
 import { httpAnswerTo } from './http-answer.js';
 import { graphqlErrorFor, rpcAnswerTo, tellSocket } from './message-answers.js';
 import type { ResilienceRegistry } from './registry.js';
@@ -25,8 +26,9 @@ abstract class OwnAbort extends Error {
  * Answers unhandled errors of this library over HTTP: 503 for an open circuit or a full bulkhead, 429 for
  * a rate limit, 504 for a time limit, with `Retry-After` where it is known. RPC, GraphQL and WebSocket
  * clients get the same message with the error's code; other transports get the error itself. A wait that
- * a shutdown ended is answered with 503. Registered by the module unless `http.mapErrors` is false, behind
- * every filter of the application's own; Nest applies no such filter to gateways, which name it themselves.
+ * a shutdown ended is answered with 503. What a retry gave up on is logged, unless it has an answer of its
+ * own. Registered by the module unless `http.mapErrors` is false, behind every filter of the application's
+ * own; Nest applies no such filter to gateways, which name it themselves.
  *
  * @example
  * @UseFilters(ResilienceExceptionFilter)
@@ -40,7 +42,7 @@ export class ResilienceExceptionFilter implements ExceptionFilter {
   constructor(@Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost) {}
 
   catch(error: ResilienceError | AbortError, host: ArgumentsHost): unknown {
-    if (isResilienceError(error, 'INVALID_CONFIG')) this.#logger.error(error.message, error.stack);
+    logCause(error, this.#logger);
     switch (host.getType<ContextType | 'graphql'>()) {
       case 'http':
         this.#answer(error, host.switchToHttp().getResponse());

@@ -1,5 +1,6 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
 import { isResilienceError } from '../core/errors.js';
+import { causeBehind } from './behind-retries.js';
 
 /** What an HTTP client is told; it names no breaker, bulkhead or limiter. */
 export interface HttpAnswer {
@@ -10,40 +11,35 @@ export interface HttpAnswer {
 }
 
 const UNAVAILABLE = 'The service is temporarily unavailable';
-const MOST_CAUSES = 10;
 
-/** The answer to an unhandled error of this library. */
-export function httpAnswerTo(error: unknown, depth = 0): HttpAnswer {
-  if (isResilienceError(error, 'RETRY_EXHAUSTED')) {
-    return depth < MOST_CAUSES ? answerOfCause(error.cause, depth) : unavailable();
-  }
-  if (isResilienceError(error, 'RATE_LIMITED')) {
+/** The answer to an unhandled error of this library; an exhausted retry answers as its cause would have. */
+export function httpAnswerTo(error: unknown): HttpAnswer {
+  const cause = causeBehind(error);
+  if (isResilienceError(cause, 'RATE_LIMITED')) {
     return answer(
       HttpStatus.TOO_MANY_REQUESTS,
       'Too Many Requests',
       'Too many requests',
-      error.retryAfter,
+      cause.retryAfter,
     );
   }
-  if (isResilienceError(error, 'TIMEOUT')) {
+  if (isResilienceError(cause, 'TIMEOUT')) {
     return answer(
       HttpStatus.GATEWAY_TIMEOUT,
       'Gateway Timeout',
       'The service took too long to answer',
     );
   }
-  if (isResilienceError(error, 'INVALID_CONFIG')) {
+  if (isResilienceError(cause, 'INVALID_CONFIG')) {
     return answer(HttpStatus.INTERNAL_SERVER_ERROR, undefined, 'Internal server error');
   }
-  return unavailable(isResilienceError(error, 'CIRCUIT_OPEN') ? error.remainingTimeout : undefined);
+  if (isHttpException(cause)) return answerOf(cause);
+  return unavailable(isResilienceError(cause, 'CIRCUIT_OPEN') ? cause.remainingTimeout : undefined);
 }
 
-/** An exhausted retry answers as its cause would have. */
-function answerOfCause(cause: unknown, depth: number): HttpAnswer {
-  if (isResilienceError(cause)) return httpAnswerTo(cause, depth + 1);
-  if (!isHttpException(cause)) return unavailable();
-  const response = cause.getResponse();
-  const status = cause.getStatus();
+function answerOf(exception: HttpException): HttpAnswer {
+  const response = exception.getResponse();
+  const status = exception.getStatus();
   return {
     status,
     body: typeof response === 'string' ? { statusCode: status, message: response } : response,

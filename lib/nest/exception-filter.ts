@@ -12,7 +12,7 @@ import type { AbortError } from '../core/cancellation.js';
 import { ResilienceError, isOwnAbort } from '../core/errors.js';
 import { logCause } from './behind-retries.js';
 import { httpAnswerTo } from './http-answer.js';
-import { graphqlErrorFor, rpcAnswerTo, tellSocket } from './message-answers.js';
+import { graphqlErrorFor, payloadBehind, rpcAnswerTo, tellSocket } from './message-answers.js';
 import type { ResilienceRegistry } from './registry.js';
 
 /** Nest picks filters by `instanceof`; this holds for the aborts of another installed copy too. */
@@ -42,8 +42,10 @@ export class ResilienceExceptionFilter implements ExceptionFilter {
   constructor(@Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost) {}
 
   catch(error: ResilienceError | AbortError, host: ArgumentsHost): unknown {
-    logCause(error, this.#logger);
-    switch (host.getType<ContextType | 'graphql'>()) {
+    const type = host.getType<ContextType | 'graphql'>();
+    const isTold = (type === 'rpc' || type === 'ws') && payloadBehind(error) !== undefined;
+    if (!isTold) logCause(error, this.#logger);
+    switch (type) {
       case 'http':
         this.#answer(error, host.switchToHttp().getResponse());
         return undefined;

@@ -10,6 +10,7 @@ import {
   type OnGatewayInit,
   SubscribeMessage,
   WebSocketGateway,
+  WsException,
 } from '@nestjs/websockets';
 import {
   CircuitBreakerError,
@@ -20,6 +21,7 @@ import {
   ResilienceInterceptor,
   ResilienceModule,
   Retry,
+  RetryExhaustedError,
   TimeoutError,
   currentAttempt,
 } from 'nestjs-bulwark';
@@ -273,6 +275,23 @@ describe.each(transports)('over %s', (transport, adapterFor, connect) => {
     thrown = error;
     const cause = { pattern: 'fails', data: { sku: 'p1' } };
     const data = { status: 'error', ...told, cause };
+    expect(await ask('fails')).toEqual([{ event: 'exception', data }]);
+  });
+
+  it.each<[string, WsException, object]>([
+    [
+      'a text',
+      new WsException('no such order'),
+      {
+        status: 'error',
+        message: 'no such order',
+        cause: { pattern: 'fails', data: { sku: 'p1' } },
+      },
+    ],
+    ['an object', new WsException({ why: 'no such order' }), { why: 'no such order' }],
+  ])('an exhausted retry of a WsException with %s answers with it', async (_what, error, data) => {
+    await serve();
+    thrown = new RetryExhaustedError({ attempts: 3, lastException: error });
     expect(await ask('fails')).toEqual([{ event: 'exception', data }]);
   });
 

@@ -1,0 +1,115 @@
+import 'reflect-metadata';
+import {
+  BadRequestException,
+  Controller,
+  type INestMicroservice,
+  type LoggerService,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  type ClientProxy,
+  ClientProxyFactory,
+  MessagePattern,
+  type MicroserviceOptions,
+  RpcException,
+  Transport,
+} from '@nestjs/microservices';
+import { ResilienceModule, Retry } from 'nestjs-bulwark';
+import type { AddressInfo, Server } from 'node:net';
+import { type Observable, lastValueFrom, throwError } from 'rxjs';
+import { down, settled } from '../support/lab.js';
+import { moduleOf } from './support/applications.js';
+
+const twice = { maxAttempts: 2, baseDelay: 0 };
+const silent = (): void => undefined;
+let thrown: unknown;
+let lines: unknown[][];
+
+@Controller()
+class Handlers {
+  @MessagePattern('bare')
+  async bare(): Promise<never> {
+    throw thrown;
+  }
+  @MessagePattern('retried')
+  @Retry(twice)
+  async retried(): Promise<never> {
+    throw thrown;
+  }
+  @MessagePattern('retried twice over')
+  @Retry({ ...twice, retryOn: () => true })
+  @Retry(twice)
+  retriedTwiceOver(): Observable<never> {
+    return throwError(() => thrown);
+  }
+}
+
+let service: INestMicroservice;
+let client: ClientProxy;
+beforeEach(async () => {
+  lines = [];
+  const logger: LoggerService = {
+    log: silent,
+    warn: silent,
+    error: (...line: unknown[]) => lines.push(line),
+  };
+  service = await NestFactory.createMicroservice<MicroserviceOptions>(
+    moduleOf({ imports: [ResilienceModule.forRoot()], controllers: [Handlers] }),
+    { transport: Transport.TCP, options: { host: '127.0.0.1', port: 0 }, logger },
+  );
+  await service.listen();
+  const { port } = service.unwrap<Server>().address() as AddressInfo;
+  const options = { host: '127.0.0.1', port };
+  client = ClientProxyFactory.create({ transport: Transport.TCP, options });
+});
+afterEach(async () => {
+  await client.close();
+  await service.close();
+});
+
+const ask = (pattern: string): Promise<unknown> =>
+  settled(lastValueFrom(client.send<unknown>(pattern, {})));
+
+describe.each(['retried', 'retried twice over'])('an exhausted retry (%s)', (pattern) => {
+  it.each<[string, unknown]>([
+    ['a text', new RpcException('no such order')],
+    ['an object', new RpcException({ code: 5, message: 'no such order' })],
+  ])('of an RpcException with %s is answered as without a retry', async (_what, error) => {
+    thrown = error;
+    const bare = await ask('bare');
+    expect(bare).toHaveProperty('error.message', 'no such order');
+    expect(await ask(pattern)).toEqual(bare);
+    expect(lines).toEqual([]);
+  });
+
+  it('of any error that tells what clients get is answered with that', async () => {
+    thrown = Object.assign(new Error('hidden'), { getError: () => ({ code: 14 }) });
+    expect(await ask(pattern)).toEqual({ error: { code: 14 } });
+  });
+
+  it('of an HttpException has its message', async () => {
+    thrown = new BadRequestException('no amount');
+    expect(await ask(pattern)).toEqual({
+      error: { status: 'error', message: 'no amount', code: 'RETRY_EXHAUSTED' },
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ['another error', down],
+    [
+      'one that fails to tell',
+      Object.assign(new Error('hidden'), {
+        getError: () => {
+          throw down;
+        },
+      }),
+    ],
+  ])('of %s tells nothing of it, but to the log', async (_what, error) => {
+    thrown = error;
+    const message = 'The service is temporarily unavailable';
+    expect(await ask(pattern)).toEqual({
+      error: { status: 'error', message, code: 'RETRY_EXHAUSTED' },
+    });
+    expect(lines).toHaveLength(1);
+  });
+});

@@ -1,6 +1,7 @@
 const NETWORK_CODES = new Set<unknown>([
   'ECONNRESET',
   'ECONNREFUSED',
+  'ECONNABORTED', // also a time-out of axios
   'ETIMEDOUT',
   'EPIPE',
   'EAI_AGAIN',

@@ -20,6 +20,7 @@ describe('isTransientError', () => {
   it.each([
     'ECONNRESET',
     'ECONNREFUSED',
+    'ECONNABORTED',
     'ETIMEDOUT',
     'EPIPE',
     'EAI_AGAIN',
@@ -72,6 +73,8 @@ describe('isTransientError', () => {
     ['another TypeError', new TypeError('x is not a function')],
     ['an error that is no TypeError', new Error('terminated')],
     ['another code', coded('ENOENT')],
+    ['a host that is not known', coded('ENOTFOUND')],
+    ["a request that axios' caller gave up", coded('ERR_CANCELED')],
     ['a numeric code', { code: 503 }],
     ['an unexpected status', { status: 404 }],
     ['a status in words', { status: '503' }],

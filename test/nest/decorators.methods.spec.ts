@@ -9,6 +9,7 @@ import {
   type ModuleMetadata,
   type NestModule,
   SetMetadata,
+  applyDecorators,
 } from '@nestjs/common';
 import {
   CircuitBreaker,
@@ -94,6 +95,21 @@ describe('R40: stacked decorators are one pipeline in reading order', () => {
     expect(error).toBeInstanceOf(RetryExhaustedError);
     expect(client.tries).toBe(5);
     expect(breaker.stats).toMatchObject({ totalCalls: 1, failedCalls: 1 });
+  });
+
+  it('applyDecorators is read from the inside: Nest applies what it names first, first', async () => {
+    class Applied {
+      tries = 0;
+      @applyDecorators(CircuitProtected('payments'), Retry({ maxAttempts: 5 }))
+      call(): Promise<never> {
+        this.tries++;
+        return Promise.reject(down);
+      }
+    }
+    const app = await startWith({ providers: [Applied] });
+    const applied = app.get(Applied);
+    expect(await lab.errorOf(applied.call())).toBeInstanceOf(CircuitBreakerError);
+    expect(applied.tries).toBe(2);
   });
 
   it('two retries do not multiply: the outer one leaves an exhausted inner one alone', async () => {

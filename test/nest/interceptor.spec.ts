@@ -234,6 +234,19 @@ describe('interceptors and breakers', () => {
     await request(app).get('/c').expect(200);
   });
 
+  it("R63: its fallback gets the error and Nest's handle of the call, not the request", async () => {
+    const seen: unknown[][] = [];
+    const fallback = (...args: unknown[]): string => {
+      seen.push(args);
+      return 'instead';
+    };
+    const Guarded = routesWith(ResilienceInterceptor({ fallback }));
+    const app = await serve({ imports: [resilience()], controllers: [Guarded] });
+    failures = 1;
+    await request(app).get('/plain').expect(200, 'instead');
+    expect(seen).toEqual([[down, { handle: expect.any(Function) as unknown }]]);
+  });
+
   it('R32: one interceptor class in two applications has two breakers', async () => {
     const Guarded = routesWith(ResilienceInterceptor({ circuitBreaker: { failureThreshold: 1 } }));
     const one = await serve({ imports: [resilience()], controllers: [Guarded] });

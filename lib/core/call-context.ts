@@ -1,5 +1,6 @@
 import { type Cancellation, CancelScope, isAbortError, stillBinding } from './cancellation.js';
 import { CallerTimeoutError, isResilienceError } from './errors.js';
+import { processWide } from './process-wide.js';
 
 /** Shared by every attempt of one call: whether part of the answer has reached the caller. */
 export interface Progress {
@@ -104,4 +105,4 @@ function isTimeLimit(reason: unknown): boolean {
 }
 
 /** A call that nothing stops, in its first attempt. */
-export const PLAIN = new CallContext(1);
+export const PLAIN = processWide('plain-call', () => new CallContext(1));

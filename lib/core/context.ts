@@ -1,8 +1,7 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { type CallContext, PLAIN } from './call-context.js';
 import { CancelScope, cancellationOf } from './cancellation.js';
-
-const storage = new AsyncLocalStorage<CallContext>();
+import { processWide } from './process-wide.js';
 
 /**
  * To store a context costs 11 ns on Node 20 and 120 ns on Node 24, and the first time slows every
@@ -10,10 +9,13 @@ const storage = new AsyncLocalStorage<CallContext>();
  * is stored only once somebody has asked for a context. Calls that began before are counted until they
  * settle: while there are any, the constant answers.
  */
-let asked = false;
-let unstored = 0;
-/** Where nothing was ever stored there is nothing to look up. */
-let stored = false;
+const calls = processWide('calls', () => ({
+  storage: new AsyncLocalStorage<CallContext>(),
+  asked: false,
+  unstored: 0,
+  /** Where nothing was ever stored there is nothing to look up. */
+  stored: false,
+}));
 
 /** Runs `work` inside `call`: a context made around the pipelines, or a later part of a call. */
 export function runInside<T>(call: CallContext, work: () => T): T {
@@ -22,12 +24,12 @@ export function runInside<T>(call: CallContext, work: () => T): T {
 
 /** The enclosing call, for the library's own use. */
 export function enclosingCall(): CallContext | undefined {
-  return storage.getStore();
+  return calls.storage.getStore();
 }
 
 function currentCall(): CallContext | undefined {
-  asked = true;
-  return storage.getStore() ?? (unstored > 0 ? PLAIN : undefined);
+  calls.asked = true;
+  return calls.storage.getStore() ?? (calls.unstored > 0 ? PLAIN : undefined);
 }
 
 /** The running call's AbortSignal; `undefined` outside a protected call. */
@@ -50,13 +52,13 @@ export function remainingTime(): number | undefined {
  * `unstoredCallEnds` when the work has settled.
  */
 export function beginsUnstored(call: CallContext): boolean {
-  if (call !== PLAIN || asked) return false;
-  unstored++;
+  if (call !== PLAIN || calls.asked) return false;
+  calls.unstored++;
   return true;
 }
 
 export function unstoredCallEnds(): void {
-  unstored--;
+  calls.unstored--;
 }
 
 // `any`: the innermost function's own parameters are its caller's affair.
@@ -70,7 +72,7 @@ export function invoke(
   args: readonly unknown[] | undefined,
   call: CallContext,
 ): unknown {
-  if (call === PLAIN && !asked) return direct(work, self, args, call);
+  if (call === PLAIN && !calls.asked) return direct(work, self, args, call);
   return enter(work, self, args, call);
 }
 
@@ -87,8 +89,8 @@ function enter(
   args: readonly unknown[] | undefined,
   call: CallContext,
 ): unknown {
-  stored = true;
-  if (!storesInMaps) return storage.run(call, direct, work, self, args, call);
+  calls.stored = true;
+  if (!storesInMaps) return calls.storage.run(call, direct, work, self, args, call);
   const scope = new AsyncResource('bulwark.call');
   return scope.runInAsyncScope(storeAndRun, undefined, work, self, args, call);
 }
@@ -99,7 +101,7 @@ function storeAndRun(
   args: readonly unknown[] | undefined,
   call: CallContext,
 ): unknown {
-  storage.enterWith(call); // for this scope
+  calls.storage.enterWith(call); // for this scope
   return direct(work, self, args, call);
 }
 
@@ -121,7 +123,7 @@ export interface ExecuteOptions {
 
 /** The context in which a new call begins: that of the call around it, and the caller's own signal. */
 export function beginCall(signal?: AbortSignal): CallContext {
-  const enclosing = stored ? (storage.getStore()?.forNestedCall() ?? PLAIN) : PLAIN;
+  const enclosing = calls.stored ? (calls.storage.getStore()?.forNestedCall() ?? PLAIN) : PLAIN;
   if (signal === undefined) return enclosing;
   const own = cancellationOf(signal);
   if (enclosing.cancellation === undefined) return enclosing.within(own);

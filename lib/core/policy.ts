@@ -132,8 +132,17 @@ export interface PolicySetting {
   readonly timings?: TimingsMode | undefined;
 }
 
+/** Shared by every installed copy of the library. */
+const BRAND = Symbol.for('nestjs-bulwark:policy');
+
 /** Retry, circuit breaker, time limit and the rest: alone or as a part of a pipeline. */
 export abstract class Policy {
+  /** `instanceof Policy` holds for the policies of another installed copy too. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== Policy) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return (value as { [BRAND]?: unknown } | null | undefined)?.[BRAND] === true;
+  }
+
   abstract readonly kind: PolicyKind;
   abstract readonly name: string;
   abstract readonly options: object;
@@ -207,6 +216,8 @@ export abstract class Policy {
     return protectFunction(work, () => this.compiled());
   }
 }
+
+Object.defineProperty(Policy.prototype, BRAND, { value: true });
 
 function executeWith(pipeline: CompiledPipeline, work: Work): Promise<unknown> {
   try {

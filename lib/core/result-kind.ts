@@ -18,16 +18,21 @@ export interface CallTarget {
   readonly args: readonly unknown[];
 }
 
+/** Shared by every installed copy of the library. */
+const SHOWN = Symbol.for('nestjs-bulwark:stream-shown');
+
 /**
  * What the first call of a function ends with that turned out to return a stream: its calls are its
  * subscriptions, so this one never was. An abort, which no policy counts or repeats.
  */
-export class StreamShown extends AbortError {}
+export class StreamShown extends AbortError {
+  readonly [SHOWN] = true;
+}
 
 /** Safe for any error: a Proxy may throw when it is looked at. */
 export function isStreamShown(error: unknown): boolean {
   try {
-    return error instanceof StreamShown;
+    return (error as { [SHOWN]?: unknown } | null | undefined)?.[SHOWN] === true;
   } catch {
     return false;
   }

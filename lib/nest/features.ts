@@ -2,7 +2,7 @@ import { type DynamicModule, Inject, Module, Optional } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { NamedOptions } from './named-options.js';
 import { namedProviders } from './named-providers.js';
-import { processWide } from './process-wide.js';
+import { processWide } from '../core/process-wide.js';
 import type { ResilienceRegistry } from './registry.js';
 import { requireRoot } from './root.js';
 import { REGISTRY } from './tokens.js';

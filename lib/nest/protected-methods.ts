@@ -1,6 +1,6 @@
 import type { Work } from '../core/context.js';
 import type { PolicySpec } from './policy-spec.js';
-import { processWide } from './process-wide.js';
+import { processWide } from '../core/process-wide.js';
 
 /** A decorated method: what stands around it, until an application resolves it. */
 export interface ProtectedMethod {

@@ -1,6 +1,6 @@
 import { Inject, Optional } from '@nestjs/common';
 import { defaultRegistry } from './default-registry.js';
-import { processWide } from './process-wide.js';
+import { processWide } from '../core/process-wide.js';
 import { type ResilienceRegistry, isRegistry } from './registry.js';
 import { REGISTRY } from './tokens.js';
 

@@ -1,4 +1,4 @@
-import { processWide } from './process-wide.js';
+import { processWide } from '../core/process-wide.js';
 
 /** Shared by every installed copy, so that an application has one registry whichever copy asks. */
 export const REGISTRY = Symbol.for('nestjs-bulwark:registry');

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import * as ours from 'nestjs-bulwark';
+import { defer, lastValueFrom, of } from 'rxjs';
 
 const inside = createRequire(join(process.cwd(), 'node_modules/dependency/index.js'));
 const theirs = await import(pathToFileURL(inside.resolve('nestjs-bulwark')));
@@ -31,6 +32,22 @@ class OurService extends Service {}
 class TheirService extends Service {}
 class BothService extends Service {}
 
+/** What only the copy that runs a call used to know of it. */
+class Asking {
+  async promise() {
+    return [theirs.currentAttempt(), ours.currentAttempt(), theirs.currentSignal()?.aborted];
+  }
+  async byHand() {
+    return ours.currentAttempt();
+  }
+  stream() {
+    return defer(() => of(theirs.currentAttempt()));
+  }
+  async *items() {
+    yield theirs.currentAttempt();
+  }
+}
+
 const twice = { maxAttempts: 2, baseDelay: 0 };
 decorate(OurService, 'first', ours.CircuitProtected('payments'));
 decorate(TheirService, 'first', theirs.Retry(twice));
@@ -39,12 +56,16 @@ decorate(TheirService, 'second', theirs.CircuitProtected('stock'));
 decorate(BothService, 'first', ours.CircuitProtected('payments'), theirs.Retry(twice));
 decorate(BothService, 'second', theirs.CircuitProtected('stock'), ours.Retry(twice));
 
+decorate(Asking, 'promise', theirs.TimeLimit('1m'));
+decorate(Asking, 'byHand', theirs.CircuitProtected(new theirs.CircuitBreaker('by hand')));
+decorate(Asking, 'stream', theirs.CircuitProtected('asked'));
+decorate(Asking, 'items', theirs.CircuitProtected('asked'));
 theirs.InjectCircuitBreaker('stock')(TheirService.prototype, 'stock');
 
 // Without an application.
 assert.deepEqual(await attemptsOf(new OurService(), new TheirService()), [1, 4, 2, 1]);
 
-const app = await start(OurService, TheirService, BothService);
+const app = await start(OurService, TheirService, BothService, Asking);
 const [our, their, both] = [app.get(OurService), app.get(TheirService), app.get(BothService)];
 assert.deepEqual(await attemptsOf(our, their), [1, 4, 2, 1]);
 
@@ -58,6 +79,10 @@ const { methods } = app.get(ours.ResilienceInspector).report();
 assert.deepEqual(
   methods.map(({ name, policies }) => [name, ...policies.map(({ kind }) => kind)].join(' ')).sort(),
   [
+    'Asking.byHand circuitBreaker',
+    'Asking.items circuitBreaker',
+    'Asking.promise timeLimit',
+    'Asking.stream circuitBreaker',
     'BothService.first retry circuitBreaker',
     'BothService.second retry circuitBreaker',
     'OurService.first circuitBreaker',
@@ -66,7 +91,16 @@ assert.deepEqual(
     'TheirService.second circuitBreaker',
   ],
 );
+
+const asking = app.get(Asking);
+assert.deepEqual(await asking.promise(), [1, 1, false]);
+assert.equal(await asking.byHand(), 1);
+assert.equal(await lastValueFrom(asking.stream()), 1);
+for await (const attempt of asking.items()) assert.equal(attempt, 1);
+const { totalCalls, successfulCalls } = breakers.get('asked').stats;
+assert.deepEqual([totalCalls, successfulCalls], [2, 2]);
 await app.close();
+assert.deepEqual([theirs.currentAttempt(), ours.currentAttempt()], [undefined, undefined]);
 
 class Mistaken extends Service {}
 decorate(Mistaken, 'first', theirs.CircuitProtected('paiments'));
@@ -87,7 +121,7 @@ function decorate({ prototype }, key, ...decorators) {
 }
 
 function start(...providers) {
-  const options = { circuitBreakers: { payments: { failureThreshold: 1 } } };
+  const options = { circuitBreakers: { payments: { failureThreshold: 1 }, asked: {} } };
   const feature = { circuitBreakers: { stock: { failureThreshold: 1 } } };
   class AppModule {}
   Module({

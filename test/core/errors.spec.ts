@@ -1,4 +1,5 @@
 import {
+  AbortError,
   BulkheadRejectedError,
   CircuitBreakerError,
   CircuitState,
@@ -11,7 +12,7 @@ import {
   TimeoutError,
   isResilienceError,
 } from 'nestjs-bulwark/core';
-import { isRejection, withoutStack } from '../../lib/core/errors.js';
+import { isOwnAbort, isRejection, withoutStack } from '../../lib/core/errors.js';
 import { thrownBy } from '../support/lab.js';
 
 const down = new Error('down');
@@ -151,6 +152,20 @@ describe('messages', () => {
     const error = new RetryExhaustedError({ attempts: 3, lastException: undefined });
     expect(error).toMatchObject({ reason: 'attempts', lastException: undefined });
     expect(error).toHaveProperty('cause', undefined);
+  });
+});
+
+describe('an abort of ours', () => {
+  it.each<[string, unknown, boolean]>([
+    ['is one', new AbortError('left'), true],
+    ['of another copy is one', { [Symbol.for('nestjs-bulwark:abort')]: true }, true],
+    ["is not the platform's", new DOMException('left', 'AbortError'), false],
+    ['is no error of ours', new TimeoutError(1), false],
+    ['is not nothing', undefined, false],
+    ['is not null', null, false],
+    ['is not what cannot be read', hostile, false],
+  ])('%s', (_what, error, expected) => {
+    expect(isOwnAbort(error)).toBe(expected);
   });
 });
 

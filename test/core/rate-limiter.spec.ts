@@ -109,6 +109,15 @@ describe('a rate limit', () => {
     expect(await settled(numbers().next())).toMatchObject({ error: { code: 'RATE_LIMITED' } });
   });
 
+  it('keeps the token of an iteration that fails, where calls may wait', async () => {
+    const policy = limiter({ limit: 2, interval: '1h', maxWait: 1 });
+    const numbers = policy.wrap(async function* () {
+      yield await Promise.reject<number>(down);
+    });
+    expect(await settled(numbers().next())).toEqual({ error: down });
+    expect(policy.snapshot()).toMatchObject({ tokens: 1, calls: { permitted: 1 } });
+  });
+
   it('keeps the token of a call that fails', async () => {
     const policy = limiter({ limit: 1, interval: 1000 });
     const gates = pipeline(policy, bulkhead({}, { runtime: lab.runtime }));

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import {
   CircuitBreaker,
   CircuitBreakerError,
@@ -6,7 +7,7 @@ import {
   ResilienceConfigError,
   retryAfterOf,
 } from 'nestjs-bulwark/core';
-import { Lab, coded, down, play, thrownBy } from '../support/lab.js';
+import { Lab, coded, deferred, down, play, settled, thrownBy } from '../support/lab.js';
 
 let lab: Lab;
 beforeEach(() => {
@@ -180,6 +181,16 @@ describe('R71 recoveryTimeout as a function of the failure', () => {
     return breaker.remainingTimeout;
   };
   const answering = (answer: unknown): RecoveryTimeoutFunction => (() => answer) as never;
+
+  it('is asked for the failure that opens the circuit, and not for those that come late', async () => {
+    const recoveryTimeout = jest.fn(() => 1000);
+    const breaker = brisk({ recoveryTimeout });
+    const calls = [deferred(), deferred()];
+    const outcomes = calls.map(({ promise }) => settled(breaker.execute(() => promise)));
+    for (const call of calls) call.reject(down);
+    await Promise.all(outcomes);
+    expect(recoveryTimeout.mock.calls).toEqual([[down]]);
+  });
 
   it('takes the Retry-After of the dependency', async () => {
     const unavailable = Object.assign(coded('503'), { headers: { 'retry-after': '17' } });

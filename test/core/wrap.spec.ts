@@ -1,6 +1,13 @@
 import { runInThisContext } from 'node:vm';
 import { jest } from '@jest/globals';
-import { CircuitBreaker, CircuitBreakerError, pipeline, retry } from 'nestjs-bulwark/core';
+import {
+  CircuitBreaker,
+  CircuitBreakerError,
+  type Policy,
+  SyncRetryPolicy,
+  pipeline,
+  retry,
+} from 'nestjs-bulwark/core';
 import { compile } from '../../lib/core/compile.js';
 import { PLAIN } from '../../lib/core/call-context.js';
 import type { Work } from '../../lib/core/context.js';
@@ -295,6 +302,37 @@ describe('gates side by side', () => {
       run(call.work, undefined, [1], context),
       runSync(call.work, undefined, [2], context),
     ]).toEqual([2, 3]);
+  });
+});
+
+describe('a function that declares no result', () => {
+  const { runtime } = new Lab();
+  const isolated = (): CircuitBreaker => {
+    const breaker = breakerNamed('b');
+    breaker.isolate();
+    return breaker;
+  };
+  const refused = (...policies: Policy[]): unknown => {
+    const guarded: () => unknown = protectFunction(
+      (): unknown => undefined,
+      () => pipeline(...policies).compiled(),
+      { declaresNothing: true },
+    );
+    return guarded();
+  };
+
+  it('is refused by a throw before any call has shown what it gives', () => {
+    expect(thrownBy(() => refused(isolated()))).toBeInstanceOf(CircuitBreakerError);
+    const blocking = new SyncRetryPolicy({}, { runtime });
+    expect(thrownBy(() => refused(isolated(), blocking))).toBeInstanceOf(CircuitBreakerError);
+    expect(thrownBy(() => refused(blocking, isolated()))).toBeInstanceOf(CircuitBreakerError);
+  });
+
+  it.each([
+    ['inside', () => [isolated(), retry({}, { runtime })]],
+    ['around', () => [retry({}, { runtime }), isolated()]],
+  ])('is refused by a promise with a layer %s that gives promises', async (_where, policies) => {
+    await expect(refused(...policies())).rejects.toBeInstanceOf(CircuitBreakerError);
   });
 });
 

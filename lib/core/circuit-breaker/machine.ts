@@ -124,10 +124,10 @@ export class Machine extends Totals implements Gate {
   }
 
   refusal(): Error {
-    const history = this.#history;
-    const state = history?.refusing ?? this.#state;
-    if (history !== undefined) history.refusing = undefined;
-    return rejectionBy(state, this.name, this.options.captureStack);
+    const history = this.#remembered();
+    const { refusing = this.#state } = history;
+    history.refusing = undefined;
+    return rejectionBy(refusing, this.name, this.options.captureStack);
   }
 
   // Transitions. Each names the state that asks for it: where a call that has ended late asks, the

@@ -98,12 +98,7 @@ export class RetryRun {
       throw error;
     }
     const givenUp = call.abortedWith(error) || isAbortError(error);
-    if (
-      call.progress?.committed !== true &&
-      !call.abortedWith(error) &&
-      decision.retriesError(error)
-    )
-      return;
+    if (!call.abortedWith(error) && decision.retriesError(error)) return;
     calls[givenUp ? 'aborted' : 'not_retryable']++;
     throw error;
   }

@@ -10,9 +10,11 @@ import {
   Retry,
   TimeLimit,
   type Timer,
+  bulkhead,
   pipeline,
   rateLimit,
   retry,
+  timeLimit,
 } from 'nestjs-bulwark';
 import { FakeClock } from 'nestjs-bulwark/testing';
 import { Lab, down, play, settled } from '../support/lab.js';
@@ -95,6 +97,45 @@ describe('a timer that fires a fraction of a millisecond early, as those of Node
     );
     await clock.runAll();
     expect(await second).toEqual({ value: [2, 50.4] });
+  });
+
+  describe('never ends, where timers are faked beside a real clock,', () => {
+    beforeEach(() => void jest.useFakeTimers({ doNotFake: ['performance'] }));
+    afterEach(() => void jest.useRealTimers());
+    const hang = (): Promise<never> => new Promise(() => undefined);
+    const soon = async (promise: Promise<unknown>): Promise<unknown> => {
+      const outcomes: unknown[] = [];
+      void settled(promise).then((outcome) => outcomes.push(outcome));
+      await jest.advanceTimersByTimeAsync(4999);
+      expect(outcomes).toEqual([]);
+      await jest.advanceTimersByTimeAsync(1);
+      return outcomes[0];
+    };
+
+    it('a time limit', async () => {
+      const policy = timeLimit('5s');
+      expect(await soon(policy.execute(hang))).toMatchObject({ error: { code: 'TIMEOUT' } });
+      expect(await soon(policy.execute(hang))).toMatchObject({ error: { code: 'TIMEOUT' } });
+    });
+
+    it('a wait for a token', async () => {
+      const policy = rateLimit({ limit: 1, interval: '5s', maxWait: '1m' });
+      await policy.execute(() => 'the first');
+      const second = soon(policy.execute(() => 'the second'));
+      let third = 'waiting';
+      const last = policy.execute(() => (third = 'begun'));
+      expect(await second).toEqual({ value: 'the second' });
+      expect(third).toBe('waiting');
+      await jest.advanceTimersByTimeAsync(10_000);
+      expect(await last).toBe('begun');
+    });
+
+    it('a wait for a slot', async () => {
+      const policy = bulkhead({ maxConcurrent: 1, maxQueue: 1, queueTimeout: '5s' });
+      void settled(policy.execute(hang));
+      const waiting = policy.execute(() => 'never');
+      expect(await soon(waiting)).toMatchObject({ error: { code: 'BULKHEAD_FULL' } });
+    });
   });
 
   it('keeps a wait for ever where timers are faked beside a real clock', async () => {

@@ -165,7 +165,7 @@ export class Limiter implements Gate, WaitRules {
     return this.#isShadow ? start() : Promise.reject(this.refusal());
   }
 
-  /** Nobody waits in shadow mode; who would takes the token that it would have waited for. */
+  /** The token that a call has waited for; in shadow mode, where nobody waits, would have waited for. */
   #takeAhead(): void {
     this.#bucket.takeAhead(this.#clock.now());
     this.calls.waited++;
@@ -195,8 +195,7 @@ export class Limiter implements Gate, WaitRules {
       this.#reject();
       waiter.refuse(this.refusal());
     } else {
-      this.#bucket.take(this.#clock.now());
-      this.calls.waited++;
+      this.#takeAhead();
       waiter.admit();
     }
   }

@@ -27,6 +27,19 @@ export function enclosingCall(): CallContext | undefined {
   return calls.storage.getStore();
 }
 
+/**
+ * Hands `value` to one whose enclosing call is `around`, whatever call this code runs in. Every other
+ * async context stays as it is: that of a request belongs to whoever has brought the value.
+ */
+export function handTo<T>(
+  around: CallContext | undefined,
+  receive: (value: T) => void,
+  value: T,
+): void {
+  if (calls.storage.getStore() === around) receive(value);
+  else enter(receive, undefined, [value], around);
+}
+
 function currentCall(): CallContext | undefined {
   calls.asked = true;
   return calls.storage.getStore() ?? (calls.unstored > 0 ? PLAIN : undefined);
@@ -87,10 +100,10 @@ function enter(
   work: Work,
   self: unknown,
   args: readonly unknown[] | undefined,
-  call: CallContext,
+  call: CallContext | undefined,
 ): unknown {
   calls.stored = true;
-  if (!storesInMaps) return calls.storage.run(call, direct, work, self, args, call);
+  if (!storesInMaps) return calls.storage.run(call as CallContext, direct, work, self, args, call);
   const scope = new AsyncResource('bulwark.call');
   return scope.runInAsyncScope(storeAndRun, undefined, work, self, args, call);
 }
@@ -99,9 +112,9 @@ function storeAndRun(
   work: Work,
   self: unknown,
   args: readonly unknown[] | undefined,
-  call: CallContext,
+  call: CallContext | undefined,
 ): unknown {
-  calls.storage.enterWith(call); // for this scope
+  calls.storage.enterWith(call as CallContext); // for this scope
   return direct(work, self, args, call);
 }
 
@@ -109,7 +122,7 @@ function direct(
   work: Work,
   self: unknown,
   args: readonly unknown[] | undefined,
-  call: CallContext,
+  call: CallContext | undefined,
 ): unknown {
   // Not `work.call`: an `execute` has no receiver, and on Node 24 a plain call saves 4 ns.
   return args === undefined ? work(call) : work.apply(self, args as unknown[]);

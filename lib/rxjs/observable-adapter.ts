@@ -1,10 +1,9 @@
 import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil } from 'rxjs';
-import { AsyncPlace } from '../core/async-place.js';
 import { AbortError, CancelScope } from '../core/cancellation.js';
 import type { CompiledPipeline } from '../core/compile.js';
 import { isThenable } from '../core/thenable.js';
 import type { CallContext, Progress } from '../core/call-context.js';
-import { beginCall, enclosingCall, runInside } from '../core/context.js';
+import { beginCall, enclosingCall, handTo, runInside } from '../core/context.js';
 import type { CallTarget, Opening, ResultAdapter } from '../core/result-kind.js';
 
 /** Protects Observables: each subscription is one call, from subscribing to completion, error or unsubscribe. */
@@ -42,8 +41,8 @@ class Subscription {
   #completed: Attempt | undefined;
   #over = false;
   readonly #live = new Set<Attempt>();
-  /** What the subscriber does with an item is no part of the call. */
-  readonly #place = new AsyncPlace();
+  /** What the subscriber does with an item is no part of the call, but of the one that it subscribed in. */
+  readonly #around = enclosingCall();
   readonly #next = (item: unknown): void => this.subscriber.next(item);
 
   constructor(
@@ -80,7 +79,6 @@ class Subscription {
     this.#over = true;
     this.#scope.close();
     settle();
-    this.#place.emitDestroy();
   }
 
   /** The value of an attempt that completed has been emitted; any other is a policy's own. */
@@ -127,7 +125,7 @@ class Subscription {
       source.pipe(takeUntil(left)).subscribe({
         next: (item) => {
           this.#take(attempt, item);
-          this.#place.runInAsyncScope(this.#next, undefined, item);
+          handTo(this.#around, this.#next, item);
         },
         error: (error: unknown) => finish(() => reject(error)),
         complete: () => finish(succeed),

@@ -1,4 +1,5 @@
 /** What a subscriber does with an item is no part of the call that the stream is. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   Bulkhead,
   CircuitBreaker,
@@ -14,6 +15,7 @@ import {
 import { resetDefaultRegistry } from 'nestjs-bulwark/testing';
 import {
   type Observable,
+  Subject,
   concatMap,
   first,
   from,
@@ -23,6 +25,7 @@ import {
   of,
   switchMap,
   take,
+  tap,
   timer,
 } from 'rxjs';
 import { Lab, down, settled } from '../support/lab.js';
@@ -52,6 +55,26 @@ class Prices {
     return timer(1).pipe(map(() => 42));
   }
 }
+
+it('the async context of whoever emits reaches the subscriber, as without a policy', async () => {
+  const requests = new AsyncLocalStorage<string>();
+  const [bus, cold] = [new Subject<string>(), new Prices()];
+  const { runtime } = new Lab();
+  const policies = [new CircuitBreaker('b', {}, { runtime }), timeLimit('1h', { runtime })];
+  const seen: unknown[] = [];
+  const seenBy = (who: string) => (): void => {
+    seen.push([who, requests.getStore(), remainingTime(), currentAttempt()]);
+  };
+  bus.subscribe(seenBy('plain'));
+  for (const policy of policies) bus.pipe(resilient(policy)).subscribe(seenBy(policy.name));
+  requests.run('request 1', () => bus.next('item'));
+  bus.complete();
+  expect(seen).toEqual(
+    ['plain', 'b', 'timeLimit'].map((who) => [who, 'request 1', undefined, undefined]),
+  );
+  await requests.run('request 2', () => lastValueFrom(cold.limited().pipe(tap(seenBy('cold')))));
+  expect(seen.at(-1)).toEqual(['cold', 'request 2', undefined, undefined]);
+});
 
 it('first() and switchMap: the retry of the second call goes on', async () => {
   const orders = new Orders();

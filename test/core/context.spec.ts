@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url';
 import {
   CircuitBreaker,
   type RetryPolicy,
+  bulkhead,
   currentAttempt,
   currentSignal,
   pipeline,
   remainingTime,
   retry,
+  timeLimit,
   withRetry,
 } from 'nestjs-bulwark/core';
 import { CallContext, PLAIN } from '../../lib/core/call-context.js';
@@ -28,6 +30,33 @@ const retrying = (maxAttempts = 3): RetryPolicy =>
 const turns = async (count = 3): Promise<void> => {
   for (let turn = 0; turn < count; turn++) await Promise.resolve();
 };
+
+describe('R45 a query that begins when it is awaited', () => {
+  /** Like the builders of Prisma, knex and supabase. */
+  const query = (seen: unknown[]): PromiseLike<string> => ({
+    then: (onSuccess, onFailure) => {
+      seen.push(remainingTime(), currentAttempt(), currentSignal()?.aborted);
+      return Promise.resolve('rows').then(onSuccess, onFailure);
+    },
+  });
+  const { runtime } = new Lab();
+  const limit = timeLimit(100, { runtime });
+  const breaker = new CircuitBreaker('b', {}, { runtime });
+
+  it.each([
+    ['a time limit', limit],
+    ['a breaker inside it', pipeline(limit, breaker)],
+    ['a retry inside it', pipeline(limit, retry({}, { runtime }))],
+    ['one around it', pipeline(retry({}, { runtime }), breaker, limit)],
+    ['a bulkhead with a queue inside it', pipeline(limit, bulkhead({ maxQueue: 1 }, { runtime }))],
+  ])('knows its call under %s', async (_policy, policy) => {
+    const seen: unknown[] = [];
+    expect(await policy.execute(() => query(seen))).toBe('rows');
+    const guarded = policy.wrap(() => query(seen));
+    expect([await guarded(), await guarded()]).toEqual(['rows', 'rows']);
+    expect(seen).toEqual([1, 2, 3].flatMap(() => [100, 1, false]));
+  });
+});
 
 describe('R45 outside a call', () => {
   it('each is undefined, before, during and after one', async () => {

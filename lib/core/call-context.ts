@@ -1,5 +1,5 @@
-import { type Cancellation, CancelScope, isAbortError, stillBinding } from './cancellation.js';
-import { CallerTimeoutError, isResilienceError } from './errors.js';
+import { type Cancellation, isAbortError, isScope, stillBinding } from './cancellation.js';
+import { isCallerTimeout, isResilienceError } from './errors.js';
 import { processWide } from './process-wide.js';
 
 /** Shared by every attempt of one call: whether part of the answer has reached the caller. */
@@ -41,7 +41,7 @@ export class CallContext {
   get remainingTime(): number | undefined {
     let nearest: number | undefined;
     let scope = stillBinding(this.cancellation);
-    for (; scope instanceof CancelScope; scope = scope.parent) {
+    for (; isScope(scope); scope = scope.parent) {
       const { timeLeft } = scope;
       if (timeLeft !== undefined) nearest = Math.min(nearest ?? Infinity, timeLeft);
     }
@@ -101,7 +101,7 @@ export class CallContext {
 
 /** A limit of ours, not one that the caller set for itself. */
 function isTimeLimit(reason: unknown): boolean {
-  return isResilienceError(reason, 'TIMEOUT') && !(reason instanceof CallerTimeoutError);
+  return isResilienceError(reason, 'TIMEOUT') && !isCallerTimeout(reason);
 }
 
 /** A call that nothing stops, in its first attempt. */

@@ -8,6 +8,9 @@ export interface Cancellation {
   onAbort(listener: (reason: unknown) => void): () => void;
 }
 
+/** Shared by every installed copy of the library, as the calls that run are. */
+const SCOPE = Symbol.for('nestjs-bulwark:cancel-scope');
+
 type Listener = (reason: unknown) => void;
 const nothing = (): void => undefined;
 
@@ -128,9 +131,16 @@ export class CancelScope implements Cancellation {
   }
 }
 
+Object.defineProperty(CancelScope.prototype, SCOPE, { value: true });
+
+/** Of whichever installed copy. */
+export function isScope(cancellation: Cancellation | undefined): cancellation is CancelScope {
+  return (cancellation as { [SCOPE]?: true } | undefined)?.[SCOPE] === true;
+}
+
 /** What aborts a call that begins now: scopes of work that has ended do not, and are not kept. */
 export function stillBinding(cancellation: Cancellation | undefined): Cancellation | undefined {
-  if (!(cancellation instanceof CancelScope)) return cancellation;
+  if (!isScope(cancellation)) return cancellation;
   const { parent } = cancellation; // asked for in any case, so that it forgets the ended ones
   return cancellation.over ? parent : cancellation;
 }

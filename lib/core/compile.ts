@@ -125,16 +125,18 @@ function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
     if (pass === undefined) return refuse(gate.refusal());
     const unstored = beginsUnstored(call);
     let result: unknown;
+    let plainPromise: boolean;
     try {
       result = next(work, self, args, call);
+      plainPromise = call === PLAIN && result instanceof Promise; // a hostile Proxy throws here
     } catch (error) {
       if (unstored) unstoredCallEnds();
       settleFailure(pass, call, error);
       throw error;
     }
-    if (call === PLAIN && result instanceof Promise) {
+    if (plainPromise) {
       const { onSuccess, onFailure } = unstored ? pass.unstoredSettlers : pass.settlers;
-      return result.then(onSuccess, onFailure);
+      return (result as Promise<unknown>).then(onSuccess, onFailure);
     }
     return settleLater(pass, call, unstored, result);
   };

@@ -3,6 +3,7 @@ import { oneLine } from './one-line.js';
 
 /** Shared by every installed copy of the library, so that they recognise each other's errors. */
 const BRAND = Symbol.for('nestjs-bulwark:error');
+const CALLER = Symbol.for('nestjs-bulwark:caller-timeout');
 /** An AbortError is no failure, and has a brand of its own. */
 const ABORT_BRAND = Symbol.for('nestjs-bulwark:abort');
 
@@ -106,7 +107,9 @@ export class TimeoutError extends ResilienceError {
  * A limit that the caller set for itself (a deadline header): an answer to the caller like any time-out,
  * but to a breaker as much as an abort, or one impatient caller could open a circuit for all.
  */
-export class CallerTimeoutError extends TimeoutError {}
+export class CallerTimeoutError extends TimeoutError {
+  readonly [CALLER] = true;
+}
 
 /** Every slot of the bulkhead, and its queue, was taken. */
 export class BulkheadRejectedError extends RejectedError {
@@ -222,6 +225,10 @@ function brandOf(error: unknown): unknown {
     // A hostile Proxy is not one of ours.
   }
   return undefined;
+}
+
+export function isCallerTimeout(error: unknown): boolean {
+  return (error as { [CALLER]?: unknown } | null | undefined)?.[CALLER] === true;
 }
 
 /** Makes a rejection without its stack trace, which is most of what a rejection costs. */

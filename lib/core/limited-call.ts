@@ -117,12 +117,15 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
     const error = withoutStack(() => new TimeoutError(limit)); // it would show a timer, not the caller
     this.receiver = undefined;
     policy.calls.timed_out++;
-    const { events } = policy.runtime;
-    if (events?.listening === true) events.emit('time-limit.exceeded', policy, { limit });
-    this.lingering?.begins();
-    this.abort(error); // before the answer: what tries again must find the work told
-    if (this.place === undefined) receiver.fail(error);
-    else this.place.runInAsyncScope(() => receiver.fail(error));
+    const tell = (): void => {
+      const { events } = policy.runtime;
+      if (events?.listening === true) events.emit('time-limit.exceeded', policy, { limit });
+      this.lingering?.begins();
+      this.abort(error); // before the answer: what tries again must find the work told
+      receiver.fail(error);
+    };
+    if (this.place === undefined) tell();
+    else this.place.runInAsyncScope(tell);
     this.place?.emitDestroy();
   }
 

@@ -140,7 +140,11 @@ export abstract class Policy {
   /** `instanceof Policy` holds for the policies of another installed copy too. */
   static [Symbol.hasInstance](value: unknown): boolean {
     if (this !== Policy) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return (value as { [BRAND]?: unknown } | null | undefined)?.[BRAND] === true;
+    try {
+      return (value as { [BRAND]?: unknown } | null | undefined)?.[BRAND] === true;
+    } catch {
+      return false; // a hostile Proxy
+    }
   }
 
   abstract readonly kind: PolicyKind;

@@ -1,4 +1,4 @@
-import { CancelScope, cancellationOf } from './cancellation.js';
+import { cancellationOf, isScope } from './cancellation.js';
 import type { CallContext } from './call-context.js';
 
 /**
@@ -17,7 +17,7 @@ export function releaseOnAbort(
     const end = (settle: () => void): void => {
       leave();
       // Made for this call, to join its signal to the enclosing call's.
-      if (cancellation instanceof CancelScope) cancellation.close();
+      if (isScope(cancellation)) cancellation.close();
       settle();
     };
     new Promise((settle) => settle(start())).then(

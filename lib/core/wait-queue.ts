@@ -92,6 +92,11 @@ export class Waiter implements Link<Waiter> {
     return this.call.cancellation?.aborted === true || this.call.remainingTime === 0;
   }
 
+  /** Does something for it in its own async context. */
+  inPlace(act: () => void): void {
+    this.#place.runInAsyncScope(act);
+  }
+
   /** Starts it before this returns, in its own async context, not in that of the call which made room. */
   admit(): void {
     this.resolve(this.#place.runInAsyncScope(this.start));

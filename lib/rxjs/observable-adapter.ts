@@ -92,6 +92,7 @@ class Subscription {
   #attempt(call: CallContext, open: Opening): Promise<unknown> {
     if (this.#owner?.live === true) return Promise.reject(overtaken());
     this.#completed = undefined;
+    this.#progress.answered = false;
     return new Promise((resolve, reject) => {
       const succeed = (): void => {
         this.#completed = attempt;

@@ -235,6 +235,43 @@ describe('R73 a rate limit in shadow mode', () => {
   );
 });
 
+describe('R73 a rate limit whose mode changes from within', () => {
+  it('turns away a call that it counts so, where a listener turns to shadow mode', async () => {
+    const lab = new Lab();
+    const events = new EventHub(() => lab.clock.wallTime(), lab.logger);
+    const runtime = { ...lab.runtime, events };
+    const policy = rateLimit({ limit: 1, interval: 1000 }, { runtime });
+    const waiting = rateLimit({ limit: 1, interval: 1000, maxWait: 1 }, { runtime });
+    for (const limit of [policy, waiting]) {
+      const stop = events.listen(() => limit.configure({ mode: 'shadow' }));
+      await limit.execute(() => 'the token');
+      expect(await settled(limit.execute(() => 'more'))).toMatchObject({
+        error: { code: 'RATE_LIMITED' },
+      });
+      expect(limit.snapshot()).toMatchObject({ calls: { rejected: 1 }, shadowRejections: 0 });
+      expect(await limit.execute(() => 'spared')).toBe('spared');
+      stop();
+    }
+  });
+
+  it('starts no more of those that wait, where the first turns shadow mode off again', async () => {
+    const lab = new Lab();
+    const limit = rateLimit({ limit: 1, interval: 1000, maxWait: '1m' }, { runtime: lab.runtime });
+    await limit.execute(() => 'the token');
+    const started: number[] = [];
+    for (const each of [1, 2, 3]) {
+      void limit.execute(() => {
+        started.push(each);
+        if (each === 1) limit.configure({ mode: 'enforce' });
+      });
+    }
+    limit.configure({ mode: 'shadow' });
+    expect(started).toEqual([1]);
+    await lab.clock.runAll();
+    expect(started).toEqual([1, 2, 3]);
+  });
+});
+
 describe('R73 a time limit in shadow mode', () => {
   it.each([
     ['value', 20, 'late'],

@@ -72,4 +72,22 @@ describe('a rejection', () => {
     breaker.isolate();
     expect(await fail(breaker)).toMatchObject({ error: { state: 'isolated' } });
   });
+
+  it.each([
+    ['tryAcquire has told nobody', 'enforce', (breaker: CircuitBreaker) => breaker.tryAcquire()],
+    ['shadow mode has told nobody', 'shadow', (breaker: CircuitBreaker) => breaker.tryAcquire()],
+  ] as const)('tells no state of which %s', async (_how, mode, refuse) => {
+    const breaker = breakerWith({ recoveryTimeout: 1000, mode });
+    const leave = events.listen(({ type }) => {
+      if (type !== 'breaker.rejected' && type !== 'breaker.spared') return;
+      leave();
+      breaker.isolate();
+    });
+    await fail(breaker);
+    refuse(breaker);
+    breaker.configure({ mode: 'enforce' });
+    const outcome = await fail(breaker);
+    expect(outcome).toMatchObject({ error: { state: 'isolated' } });
+    expect(outcome).not.toHaveProperty('error.remainingTimeout');
+  });
 });

@@ -19,8 +19,12 @@ class Works {
     return work.promise;
   };
 
-  async end(id: string): Promise<void> {
+  resolve(id: string): void {
     this.#work.get(id)?.resolve(id);
+  }
+
+  async end(id: string): Promise<void> {
+    this.resolve(id);
     await lab.clock.advance(0);
   }
 }
@@ -136,6 +140,33 @@ describe('a queue keeps its order', () => {
     expect(works.started).toEqual(['a', 'b']);
     await works.end('b');
     expect(works.started).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('a call that waits when the deadline around it has come, and its timer is late,', () => {
+  it('is started where the call around it ends before that and leaves it behind', async () => {
+    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
+    const works = new Works();
+    const around = deferred<string>();
+    const a = settled(slots.execute(works.start('a')));
+    let b: Promise<unknown> | undefined;
+    const outer = settled(
+      timeLimit(100, { runtime: lab.runtime }).execute(() => {
+        b = settled(slots.execute(works.start('b')));
+        return around.promise; // as a failing Promise.all does
+      }),
+    );
+    await lab.clock.advance(0);
+    lab.clock.jump(100); // the thread was busy
+    works.resolve('a');
+    await a;
+    around.resolve('in time');
+    expect(await outer).toEqual({ value: 'in time' });
+    await lab.clock.advance(0);
+    expect(works.started).toEqual(['a', 'b']);
+    await works.end('b');
+    expect(await b).toEqual({ value: 'b' });
+    expect(slots.snapshot()).toMatchObject({ queued: 0, inUse: 0 });
   });
 });
 

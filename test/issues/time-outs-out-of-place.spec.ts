@@ -4,7 +4,9 @@ import { runInNewContext } from 'node:vm';
 import { jest } from '@jest/globals';
 import {
   CircuitBreaker,
+  EventHub,
   type Policy,
+  type RuntimeOptions as Runtime,
   adaptiveLimit,
   bulkhead,
   fallback,
@@ -16,7 +18,7 @@ import {
   timeLimit,
 } from 'nestjs-bulwark/core';
 import { settlePromises } from 'nestjs-bulwark/testing';
-import { Lab } from '../support/lab.js';
+import { Lab, settled } from '../support/lab.js';
 
 /** Where a time-out leads: a timer that all calls of a limit share is nobody's async context. */
 let lab: Lab;
@@ -87,6 +89,36 @@ describe('a time-out leaves what follows in the async context of its own call', 
     const running = timeLimit(1000, setting()).execute(() => inner.execute(hang));
     await lab.clock.advance(10);
     expect(await running).toBe(990);
+  });
+});
+
+describe('what is told of the end of a wait is told in the async context of its call', () => {
+  type Make = (runtime: Runtime) => Policy;
+  it.each<[string, string, Make, string[]]>([
+    [
+      'a time limit inside a retry',
+      'time-limit.exceeded',
+      (runtime) => pipeline(retry({ maxAttempts: 1 }, { runtime }), timeLimit(50, { runtime })),
+      ['a', 'b'],
+    ],
+    [
+      'a queue',
+      'bulkhead.rejected',
+      (runtime) => bulkhead({ maxConcurrent: 1, maxQueue: 2, queueTimeout: 10 }, { runtime }),
+      ['b'],
+    ],
+  ])('of %s', async (_what, type, make, expected) => {
+    const events = new EventHub(() => 0, lab.logger);
+    const seen: unknown[] = [];
+    events.listen((event) => {
+      if (event.type === type) seen.push(request.getStore());
+    });
+    const policy = make({ ...lab.runtime, events });
+    void request.run('a', () => settled(policy.execute(hang)));
+    await lab.clock.advance(5);
+    void request.run('b', () => settled(policy.execute(hang)));
+    await lab.clock.runAll();
+    expect(seen).toEqual(expected);
   });
 });
 

@@ -36,6 +36,7 @@ import {
   take,
   throwError,
   timer,
+  toArray,
 } from 'rxjs';
 import { Lab, down, settled } from '../support/lab.js';
 import { everyPolicy } from './policies.js';
@@ -165,6 +166,24 @@ describe('R60: a time limit of an Observable', () => {
     await lastValueFrom(looking.pipe(resilient(timeLimit(100, inLab()))));
     expect(times).toEqual([100, 1]);
     expect(remainingTime()).toBeUndefined();
+  });
+
+  it('R64: a later attempt is hedged as the first is, also after an item', async () => {
+    const { runtime } = lab;
+    const sources = [
+      concat(
+        of('a'),
+        throwError(() => down),
+      ),
+      NEVER,
+      of('b'),
+    ];
+    const source = defer((): Observable<string> => sources.shift() ?? NEVER);
+    const again = retry({ baseDelay: 10, jitter: 0 }, { runtime });
+    const policy = pipeline(again, hedge({ delay: 50 }, { runtime }));
+    const items = settled(lastValueFrom(source.pipe(resilient(policy), toArray())));
+    await lab.clock.runAll();
+    expect(await items).toEqual({ value: ['a', 'b'] });
   });
 
   it('R61: the nearest limit wins', async () => {

@@ -44,6 +44,7 @@ export class Slots extends SharedPass implements Gate, WaitRules {
   readonly lasting: Layer = new SlotLayer(this);
   readonly #queue: WaitQueue;
   #room: number;
+  #looksAgain = false;
 
   constructor(
     private readonly name: string,
@@ -129,6 +130,17 @@ export class Slots extends SharedPass implements Gate, WaitRules {
       next.admit();
       next = this.#nextInLine;
     }
+    if (this.#queue.size > 0 && this.#admitsWaiting) this.#lookAgain();
+  }
+
+  /** Those passed over are about to be taken out, unless the call around one ends first and leaves it. */
+  #lookAgain(): void {
+    if (this.#looksAgain) return;
+    this.#looksAgain = true;
+    this.runtime.clock.setTimeout(() => {
+      this.#looksAgain = false;
+      this.#startWaiting();
+    }, 0);
   }
 
   /** The first whose caller still waits: the timers and aborts of the others are about to take them out. */
@@ -172,7 +184,7 @@ export class Slots extends SharedPass implements Gate, WaitRules {
 
   due(waiter: Waiter): void {
     this.calls.queue_timeout++;
-    this.#tell('bulkhead.rejected', 'queue_timeout');
+    waiter.inPlace(() => this.#tell('bulkhead.rejected', 'queue_timeout'));
     waiter.refuse(this.refusal());
   }
 

@@ -29,7 +29,7 @@ interface History {
   lastOpening: OpeningReport | undefined;
   /** Recoveries that failed since it last closed. */
   failedRecoveries: number;
-  /** The state that has turned a call away, until the call is told, where a listener has moved it on. */
+  /** The state that has turned the last call away. */
   refusing: State | undefined;
 }
 
@@ -108,11 +108,11 @@ export class Machine extends Totals implements Gate {
   reject(): Pass | undefined {
     const enforced = this.options.mode === 'enforce';
     const { events } = this.rules.runtime;
+    const state = this.#state;
+    this.#remembered().refusing = state; // a listener may move it on
     if (events?.listening === true) {
-      const state = this.#state;
       const type = enforced ? 'breaker.rejected' : 'breaker.spared';
       events.emit(type, this.#source, { state: state.name });
-      if (state !== this.#state) this.#remembered().refusing = state; // a listener has moved it
     }
     if (enforced) {
       this.rejected++;
@@ -124,10 +124,7 @@ export class Machine extends Totals implements Gate {
   }
 
   refusal(): Error {
-    const history = this.#remembered();
-    const { refusing = this.#state } = history;
-    history.refusing = undefined;
-    return rejectionBy(refusing, this.name, this.options.captureStack);
+    return rejectionBy(this.#remembered().refusing as State, this.name, this.options.captureStack);
   }
 
   // Transitions. Each names the state that asks for it: where a call that has ended late asks, the

@@ -81,8 +81,9 @@ export class Limiter implements Gate, WaitRules {
 
   admit(): Pass | undefined {
     if (this.#take()) return this.#permitted;
+    const shadow = this.#isShadow; // a listener may change it
     this.#reject();
-    return this.#isShadow ? PERMITTED : undefined;
+    return shadow ? PERMITTED : undefined;
   }
 
   refusal(): Error {
@@ -159,10 +160,11 @@ export class Limiter implements Gate, WaitRules {
   #acquire(call: CallContext, start: () => Promise<unknown>): Promise<unknown> {
     const { delay } = this;
     const inTime = delay <= this.options.maxWait && delay < (call.remainingTime ?? Infinity);
-    if (inTime && !this.#isShadow) return this.#queue.join(call, start);
+    const shadow = this.#isShadow; // a listener may change it
+    if (inTime && !shadow) return this.#queue.join(call, start);
     if (inTime) this.#takeAhead();
     else this.#reject();
-    return this.#isShadow ? start() : Promise.reject(this.refusal());
+    return shadow ? start() : Promise.reject(this.refusal());
   }
 
   /** The token that a call has waited for; in shadow mode, where nobody waits, would have waited for. */
@@ -172,7 +174,7 @@ export class Limiter implements Gate, WaitRules {
   }
 
   #startWaiting(): void {
-    for (let next = this.#queue.first; next !== undefined;) {
+    for (let next = this.#queue.first; next !== undefined && this.#isShadow;) {
       if (next.expired) {
         next = next.next; // its time limit is about to take it out
         continue;

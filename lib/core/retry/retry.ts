@@ -124,13 +124,13 @@ export class RetryPolicy extends Policy implements Layer {
         if (unstored) unstoredCallEnds();
         return this.#again(rules, next, { work, self, args, call: first }, startedAt, { error });
       };
-      let result: unknown;
+      let promise: Promise<unknown>;
       try {
-        result = next(work, self, args, first);
+        const result = next(work, self, args, first);
+        promise = result instanceof Promise ? result : Promise.resolve(result);
       } catch (error) {
         return retries(error);
       }
-      const promise = result instanceof Promise ? result : Promise.resolve(result);
       const onFirst = unstored ? this.#onFirstUnstored : this.#onFirst;
       if (!rules.decision.readsValues) return promise.then(onFirst, retries);
       return promise.then((value) => {

@@ -1,6 +1,7 @@
 import { type CompiledPipeline, compile } from './compile.js';
 import type { CallContext } from './call-context.js';
 import { type ExecuteOptions, type Work, beginCall } from './context.js';
+import { POLICY_BRAND, isPolicy } from './policy-brand.js';
 import { releaseOnAbort } from './release-on-abort.js';
 import { type RuntimeOptions, runtimeWith } from './runtime.js';
 import { type TimingSummary, Timings, type TimingsMode } from './timings.js';
@@ -132,19 +133,12 @@ export interface PolicySetting {
   readonly timings?: TimingsMode | undefined;
 }
 
-/** Shared by every installed copy of the library. */
-const BRAND = Symbol.for('nestjs-bulwark:policy');
-
 /** Retry, circuit breaker, time limit and the rest: alone or as a part of a pipeline. */
 export abstract class Policy {
   /** `instanceof Policy` holds for the policies of another installed copy too. */
   static [Symbol.hasInstance](value: unknown): boolean {
     if (this !== Policy) return Function.prototype[Symbol.hasInstance].call(this, value);
-    try {
-      return (value as { [BRAND]?: unknown } | null | undefined)?.[BRAND] === true;
-    } catch {
-      return false; // a hostile Proxy
-    }
+    return isPolicy(value);
   }
 
   abstract readonly kind: PolicyKind;
@@ -221,7 +215,7 @@ export abstract class Policy {
   }
 }
 
-Object.defineProperty(Policy.prototype, BRAND, { value: true });
+Object.defineProperty(Policy.prototype, POLICY_BRAND, { value: true });
 
 function executeWith(pipeline: CompiledPipeline, work: Work): Promise<unknown> {
   try {

@@ -2,6 +2,7 @@ import { isAsyncFunction } from 'node:util/types';
 import { distance } from 'fastest-levenshtein';
 import { type Duration, MAX_DURATION, parseDuration } from './duration.js';
 import { ResilienceConfigError } from './errors.js';
+import { isPolicy } from './policy-brand.js';
 
 /** Reads one field: the value to use, or a sentence for the list of problems. */
 export type Rule<T> = (value: unknown) => { value: T } | Problem;
@@ -96,13 +97,6 @@ function asRecord(input: unknown, path: string, issues: Issues): Record<string, 
 /** Whether a value may hold options: no list, and no policy, whose fields are not for others to set. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPolicy(value);
-}
-
-/** Told by its methods: this file knows no policy, and it may come from another installed copy. */
-function isPolicy(value: object): value is { readonly kind: unknown; readonly name: unknown } {
-  if (!('stages' in value && 'execute' in value && 'kind' in value && 'name' in value))
-    return false;
-  return typeof value.stages === 'function' && typeof value.execute === 'function';
 }
 
 /** `; did you mean "x"?` for the nearest known name, or nothing where none is near. */

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { jest } from '@jest/globals';
 import {
+  type Clock,
   AbortError,
   type CallContext,
   EventHub,
@@ -206,6 +207,20 @@ describe('the timer of a time limit', () => {
     const policy = limited();
     for (let call = 0; call < 100; call++) await policy.execute(() => 'done');
     expect(set).toHaveBeenCalledTimes(1);
+  });
+
+  it('may be one that can neither let the process end nor keep it', async () => {
+    const set: (() => void)[] = [];
+    const clock: Clock = {
+      now: () => 0,
+      wallTime: () => 0,
+      sleepSync: () => undefined,
+      setTimeout: (callback) => ({ number: set.push(callback) }),
+      clearTimeout: () => undefined,
+    };
+    const policy = timeLimit(100, { runtime: { clock } });
+    for (let call = 0; call < 2; call++) expect(await policy.execute(() => 'done')).toBe('done');
+    expect(set).toHaveLength(1);
   });
 
   it('is one for calls that came at different times', async () => {

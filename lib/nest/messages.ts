@@ -69,6 +69,9 @@ export const SECOND_ROOT =
   'ResilienceModule.forRoot() or forRootAsync() is imported more than once; import it once, in the root ' +
   'module, and add to it with ResilienceModule.forFeature()';
 
+export const OPTIONS_OF_A_REQUEST =
+  'ResilienceModule.forRootAsync(): the options depend on a request-scoped provider, and are needed at start-up';
+
 export function withoutRoot(what: string): string {
   return `${what} needs ResilienceModule.forRoot() or forRootAsync(); import one of them in the root module`;
 }

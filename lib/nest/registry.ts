@@ -22,16 +22,8 @@ export interface RegistrySettings {
   readonly lenient?: boolean;
 }
 
-const BRAND = Symbol.for('nestjs-bulwark:is-registry');
-
-/** Whether it is a registry, of whichever installed copy: a testing module may give a mock in its place. */
-export function isRegistry(value: object): value is ResilienceRegistry {
-  return (value as { [BRAND]?: unknown })[BRAND] === true;
-}
-
 /** The policies of one application: the named ones, and those made where they are used. */
 export class ResilienceRegistry {
-  readonly [BRAND] = true;
   /** Compiled once per decorated method, at its `ProtectedMethod.id`. */
   readonly pipelines: (CompiledPipeline | undefined)[] = [];
   readonly runtime: Runtime;

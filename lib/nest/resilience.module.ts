@@ -26,10 +26,12 @@ import type {
 import { readLateOptions, readModuleOptions } from './module-schema.js';
 import type { NamedOptions } from './named-options.js';
 import { namedProviders, publishConfigured } from './named-providers.js';
+import { handleFor } from './options-circle.js';
 import { ResilienceRegistry } from './registry.js';
+import { RegistryHandle } from './registry-handle.js';
 import { requireRoot } from './root.js';
 import { startRegistry } from './start-up.js';
-import { MODULE_OPTIONS, REGISTRY } from './tokens.js';
+import { MODULE_OPTIONS, REGISTRY, REGISTRY_HANDLE } from './tokens.js';
 
 const PUBLISHER = Symbol('nestjs-bulwark:publisher');
 const ROOT_CHECK = Symbol('nestjs-bulwark:root-check');
@@ -55,14 +57,23 @@ class ResilienceCoreModule implements OnApplicationShutdown {
       imports,
       providers: [
         ...options,
+        { provide: RegistryHandle, useFactory: () => new RegistryHandle() },
+        {
+          provide: REGISTRY_HANDLE,
+          inject: [RegistryHandle, ModulesContainer],
+          useFactory: handleFor,
+        },
         {
           provide: REGISTRY,
-          inject: [MODULE_OPTIONS, ModulesContainer],
-          useFactory: (given: unknown, modules: ModulesContainer) =>
-            startRegistry((issues) => read(given, issues), modules, {
+          inject: [MODULE_OPTIONS, ModulesContainer, RegistryHandle],
+          useFactory: (given: unknown, modules: ModulesContainer, handle: RegistryHandle) => {
+            const registry = startRegistry((issues) => read(given, issues), modules, {
               core: ResilienceCoreModule,
               root: ResilienceModule,
-            }),
+            });
+            handle.fill(registry);
+            return registry;
+          },
         },
         {
           provide: InstanceBinder,
@@ -79,7 +90,7 @@ class ResilienceCoreModule implements OnApplicationShutdown {
           useFactory: addExceptionFilter,
         },
       ],
-      exports: [REGISTRY, MODULE_OPTIONS],
+      exports: [REGISTRY, REGISTRY_HANDLE, MODULE_OPTIONS],
     };
   }
 }

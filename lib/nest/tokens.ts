@@ -2,6 +2,8 @@ import { processWide } from '../core/process-wide.js';
 
 /** Shared by every installed copy, so that an application has one registry whichever copy asks. */
 export const REGISTRY = Symbol.for('nestjs-bulwark:registry');
+/** What decorated instances ask for; see `RegistryHandle`. */
+export const REGISTRY_HANDLE = Symbol.for('nestjs-bulwark:registry-handle');
 export const MODULE_OPTIONS = Symbol.for('nestjs-bulwark:module-options');
 
 /** What can be injected by its name. */

@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events';
 import { jest } from '@jest/globals';
 import {
   type Clock,
+  type Timer,
   AbortError,
   type CallContext,
   EventHub,
@@ -215,7 +216,7 @@ describe('the timer of a time limit', () => {
       now: () => 0,
       wallTime: () => 0,
       sleepSync: () => undefined,
-      setTimeout: (callback) => ({ number: set.push(callback) }),
+      setTimeout: (callback) => ({ number: set.push(callback) }) as Timer,
       clearTimeout: () => undefined,
     };
     const policy = timeLimit(100, { runtime: { clock } });

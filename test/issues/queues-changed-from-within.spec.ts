@@ -147,26 +147,31 @@ describe('a call that waits when the deadline around it has come, and its timer 
   it('is started where the call around it ends before that and leaves it behind', async () => {
     const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
     const works = new Works();
-    const around = deferred<string>();
-    const a = settled(slots.execute(works.start('a')));
-    let b: Promise<unknown> | undefined;
-    const outer = settled(
-      timeLimit(100, { runtime: lab.runtime }).execute(() => {
-        b = settled(slots.execute(works.start('b')));
-        return around.promise; // as a failing Promise.all does
-      }),
-    );
-    await lab.clock.advance(0);
-    lab.clock.jump(100); // the thread was busy
-    works.resolve('a');
-    await a;
-    around.resolve('in time');
-    expect(await outer).toEqual({ value: 'in time' });
-    await lab.clock.advance(0);
-    expect(works.started).toEqual(['a', 'b']);
-    await works.end('b');
-    expect(await b).toEqual({ value: 'b' });
-    expect(slots.snapshot()).toMatchObject({ queued: 0, inUse: 0 });
+    for (const [holder, waiting] of [
+      ['a', 'b'],
+      ['c', 'd'],
+    ] as const) {
+      const around = deferred<string>();
+      const held = settled(slots.execute(works.start(holder)));
+      let left: Promise<unknown> | undefined;
+      const outer = settled(
+        timeLimit(100, { runtime: lab.runtime }).execute(() => {
+          left = settled(slots.execute(works.start(waiting)));
+          return around.promise; // as a failing Promise.all does
+        }),
+      );
+      await lab.clock.advance(0);
+      lab.clock.jump(100); // the thread was busy
+      works.resolve(holder);
+      await held;
+      around.resolve('in time');
+      expect(await outer).toEqual({ value: 'in time' });
+      await lab.clock.advance(0);
+      expect(works.started.at(-1)).toBe(waiting);
+      await works.end(waiting);
+      expect(await left).toEqual({ value: waiting });
+      expect(slots.snapshot()).toMatchObject({ queued: 0, inUse: 0 });
+    }
   });
 });
 

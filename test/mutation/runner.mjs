@@ -149,11 +149,15 @@ class SpecRunner {
   }
 }
 
-/** What a test fails with, unhandled rejections included; undefined where it passes. */
+// What a test that hung throws later must not end the worker: a listener to an AbortSignal, say.
+process.on('uncaughtException', () => undefined);
+
+/** What a test fails with, what nobody handles included; undefined where it passes. */
 async function attempt({ run }, limit) {
   let failure;
-  const unhandled = (reason) => (failure ??= reason ?? new Error('Unhandled rejection'));
+  const unhandled = (reason) => (failure ??= reason ?? new Error('Unhandled'));
   process.on('unhandledRejection', unhandled);
+  process.on('uncaughtException', unhandled);
   let timer;
   const late = new Promise((resolve) => {
     timer = setTimeout(() => resolve(hung), limit);
@@ -161,8 +165,9 @@ async function attempt({ run }, limit) {
   const ended = run().catch((thrown) => thrown ?? new Error('Thrown: nothing'));
   const outcome = await Promise.race([ended, late]);
   clearTimeout(timer);
-  await new Promise(setImmediate); // unhandled rejections are told after the microtasks
+  await new Promise(setImmediate); // both are told after the microtasks
   process.off('unhandledRejection', unhandled);
+  process.off('uncaughtException', unhandled);
   return outcome ?? failure;
 }
 

@@ -17,6 +17,11 @@ const NOT_COVERED = new Set<unknown>([
   'afterInit',
   'handleConnection',
   'handleDisconnect',
+  'toString',
+  'toLocaleString',
+  'toJSON',
+  'valueOf',
+  'then',
   ...Object.values(Object.getOwnPropertyDescriptors(Symbol))
     .map(({ value }): unknown => value)
     .filter((value) => typeof value === 'symbol'),

@@ -517,6 +517,37 @@ describe('R44: on a class', () => {
     }
   }
 
+  it('what the language calls stays synchronous under a policy that may wait', async () => {
+    @Retry()
+    class Money {
+      constructor(private readonly cents: number) {}
+      toString(): string {
+        return `${String(this.cents)} ct`;
+      }
+      toLocaleString(): string {
+        return `${String(this.cents)} Cent`;
+      }
+      valueOf(): number {
+        return this.cents;
+      }
+      toJSON(): unknown {
+        return { cents: this.cents };
+      }
+      then(resolve: (cents: number) => void): string {
+        resolve(this.cents);
+        return 'told';
+      }
+      async convert(): Promise<number> {
+        return this.cents * 2;
+      }
+    }
+    const money = new Money(42);
+    expect([String(money), [money].toLocaleString()]).toEqual(['42 ct', '42 Cent']);
+    expect([Number(money), JSON.stringify(money)]).toEqual([42, '{"cents":42}']);
+    expect(money.then(() => undefined)).toBe('told');
+    expect([await money, await money.convert()]).toEqual([42, 84]);
+  });
+
   it('a decorator covers its own methods: no accessor, hook, constructor, static or inherited one', async () => {
     const app = await startWith({ providers: [Orders] });
     const orders = app.get(Orders);

@@ -36,8 +36,14 @@ export function unheardBreaker(name: string, place: string, known: readonly stri
   );
 }
 
-export function duplicateName(group: string, name: string): string {
-  return `${titleOf(group)} "${name}" is configured more than once, with different options`;
+/** @param onlyFunctions whether the two look the same, but for functions that are two objects */
+export function duplicateName(group: string, name: string, onlyFunctions: boolean): string {
+  return (
+    `${titleOf(group)} "${name}" is configured more than once, with different options` +
+    (onlyFunctions
+      ? ': functions are the same only where they are one object; define each of them once and use it in both places'
+      : '')
+  );
 }
 
 /** @param found what the class has under that name */

@@ -1,5 +1,6 @@
 import type { Work } from '../core/context.js';
 import { ResilienceConfigError } from '../core/errors.js';
+import { isListener } from '../nest/events/subscriptions.js';
 import { requireExperimental } from '../nest/standard-decorators.js';
 import { fallbackToItself } from '../nest/messages.js';
 import type { PolicySpec } from '../nest/policy-spec.js';
@@ -16,14 +17,22 @@ const NOT_COVERED = new Set<unknown>([
   'afterInit',
   'handleConnection',
   'handleDisconnect',
+  'toString',
+  'toLocaleString',
+  'toJSON',
+  'valueOf',
+  'then',
   ...Object.values(Object.getOwnPropertyDescriptors(Symbol))
     .map(({ value }): unknown => value)
     .filter((value) => typeof value === 'symbol'),
 ]);
 
-/** Whether calls of the method are ones that a policy should stand around; Node's own symbols are for Node. */
-function isCovered(key: string | symbol): boolean {
-  if (NOT_COVERED.has(key)) return false;
+/**
+ * Whether calls of the method are ones that a policy should stand around: Node's own symbols are for Node, and a
+ * listener must hear of the very policy that turns calls away.
+ */
+function isCovered(target: object, key: string | symbol, method: object): boolean {
+  if (NOT_COVERED.has(key) || isListener(target, key, method)) return false;
   return typeof key === 'string' || Symbol.keyFor(key)?.startsWith('nodejs.') !== true;
 }
 
@@ -52,12 +61,11 @@ export function policyDecorator(decorator: string, spec: PolicySpec): Decorated 
 
 function decorateClass(decorator: string, spec: PolicySpec, type: { prototype: object }): void {
   const target = type.prototype;
-  const methods = Reflect.ownKeys(target).filter(
-    (key) =>
-      typeof Object.getOwnPropertyDescriptor(target, key)?.value === 'function' &&
-      key !== answeringMethod(spec) &&
-      isCovered(key),
-  );
+  const methods = Reflect.ownKeys(target).filter((key) => {
+    const method: unknown = Object.getOwnPropertyDescriptor(target, key)?.value;
+    if (typeof method !== 'function' || key === answeringMethod(spec)) return false;
+    return isCovered(target, key, method);
+  });
   if (methods.length === 0) {
     throw new ResilienceConfigError([
       `@${decorator}() on class ${placeOf(target)}: it has no method of its own to protect`,

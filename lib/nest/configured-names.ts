@@ -14,10 +14,14 @@ export class ConfiguredNames {
     for (const group of NAMED_GROUPS) {
       for (const [name, options] of Object.entries(named[group] ?? {})) {
         const known = this.#group(group);
-        if (!known.has(name)) known.set(name, options);
-        else if (!isDeepStrictEqual(written(known.get(name)), written(options))) {
-          issues.list.push(duplicateName(group, name));
+        if (!known.has(name)) {
+          known.set(name, options);
+          continue;
         }
+        const [first, second] = [written(known.get(name)), written(options)];
+        if (isDeepStrictEqual(first, second)) continue;
+        const onlyFunctions = isDeepStrictEqual(withoutFunctions(first), withoutFunctions(second));
+        issues.list.push(duplicateName(group, name, onlyFunctions));
       }
     }
   }
@@ -44,5 +48,15 @@ function written(options: unknown): unknown {
   if (Object.getPrototypeOf(options ?? {}) !== Object.prototype) return options;
   return Object.fromEntries(
     Object.entries(options ?? {}).filter(([, value]) => value !== undefined),
+  );
+}
+
+/** What is left to compare when any function is as good as another. */
+function withoutFunctions(options: unknown): unknown {
+  if (typeof options === 'function') return 'a function';
+  if (Array.isArray(options)) return options.map(withoutFunctions);
+  if (Object.getPrototypeOf(options ?? 0) !== Object.prototype) return options;
+  return Object.fromEntries(
+    Object.entries(options as object).map(([key, value]) => [key, withoutFunctions(value)]),
   );
 }

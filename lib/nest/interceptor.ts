@@ -30,10 +30,10 @@ export function ResilienceInterceptor(
   @Injectable()
   class PolicyInterceptor implements NestInterceptor {
     intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-      const { http, runtime } = registryOf(this);
-      const deadline = requestDeadline(context, http, runtime.clock);
+      const registry = registryOf(this);
+      const deadline = requestDeadline(context, registry.http, registry.runtime.clock);
       if (deadline === undefined) return this.handle(next);
-      return withinDeadline(deadline, runtime, () => this.handle(next));
+      return withinDeadline(deadline, registry, () => this.handle(next));
     }
 
     handle(next: CallHandler): Observable<unknown> {

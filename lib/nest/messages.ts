@@ -36,8 +36,14 @@ export function unheardBreaker(name: string, place: string, known: readonly stri
   );
 }
 
-export function duplicateName(group: string, name: string): string {
-  return `${titleOf(group)} "${name}" is configured more than once, with different options`;
+/** @param onlyFunctions whether the two look the same, but for functions that are two objects */
+export function duplicateName(group: string, name: string, onlyFunctions: boolean): string {
+  return (
+    `${titleOf(group)} "${name}" is configured more than once, with different options` +
+    (onlyFunctions
+      ? ': functions are the same only where they are one object; define each of them once and use it in both places'
+      : '')
+  );
 }
 
 /** @param found what the class has under that name */
@@ -89,7 +95,7 @@ export function standsIn(
   place: string,
 ): string {
   return (
-    `${place}: ${titleOf(group)} "${name}" is not configured; ${instead}, since the instance ` +
-    'was not made by an application with ResilienceModule'
+    `${place}: ${titleOf(group)} "${name}" is not configured; ${instead}, since the instance, ` +
+    'or the class of a static method, belongs to no application with ResilienceModule'
   );
 }

@@ -29,7 +29,9 @@ export class ResilienceRegistry {
   readonly runtime: Runtime;
   readonly events: EventHub;
   readonly http: ResolvedHttpOptions;
-  readonly #lifetime = new Lifetime();
+  /** Until the application has shut down, its last requests answered. */
+  readonly lifetime = new Lifetime();
+  readonly #waits = new Lifetime();
   readonly #store = new PolicyStore();
   readonly #named: NamedPolicies;
   readonly #byMethod = new Map<number, readonly Policy[]>();
@@ -43,7 +45,7 @@ export class ResilienceRegistry {
   }: RegistrySettings = {}) {
     const { clock, logger } = runtimeWith(runtime);
     this.events = new EventHub(() => clock.wallTime(), logger, history);
-    this.runtime = runtimeWith({ ...runtime, lifetime: this.#lifetime, events: this.events });
+    this.runtime = runtimeWith({ ...runtime, lifetime: this.#waits, events: this.events });
     this.http = http ?? readHttp({});
     this.#named = new NamedPolicies(this.#store, this.runtime, defaults, lenient);
   }
@@ -128,9 +130,15 @@ export class ResilienceRegistry {
     return this.#store.all();
   }
 
-  /** Ends every wait and timer that began under this registry. */
+  /** Ends what retries, queues and hedges wait for; calls go on, and those that begin later wait for nothing. */
+  endWaits(): void {
+    this.#waits.end();
+  }
+
+  /** Ends everything that began under this registry. */
   close(): void {
-    this.#lifetime.end();
+    this.endWaits();
+    this.lifetime.end();
   }
 
   #stagesOf(method: ProtectedMethod): Stage[] {

@@ -4,8 +4,9 @@ import { CancelScope } from '../core/cancellation.js';
 import type { CallContext } from '../core/call-context.js';
 import { beginCall, runInside } from '../core/context.js';
 import { CallerTimeoutError } from '../core/errors.js';
-import type { Clock, Runtime } from '../core/runtime.js';
+import type { Clock } from '../core/runtime.js';
 import type { ResolvedHttpOptions } from './module-schema.js';
+import type { ResilienceRegistry } from './registry.js';
 
 const MILLISECONDS = /^\d{1,9}$/;
 
@@ -75,7 +76,7 @@ class RequestScope extends CancelScope {
 /** The stream under a deadline: when it has come, what runs in it is aborted with a TimeoutError, which breakers ignore. */
 export function withinDeadline<T>(
   { limit, left }: RequestDeadline,
-  { clock, lifetime }: Runtime,
+  { runtime: { clock }, lifetime }: Pick<ResilienceRegistry, 'runtime' | 'lifetime'>,
   open: () => Observable<T>,
 ): Observable<T> {
   const expired = (): CallerTimeoutError => new CallerTimeoutError(limit);
@@ -85,11 +86,11 @@ export function withinDeadline<T>(
     const scope = new RequestScope(enclosing, clock, left);
     const call = enclosing.within(scope);
     const timer = clock.setTimeout(() => scope.abort(expired()), left);
-    const leave = lifetime?.onEnd(() => clock.clearTimeout(timer));
+    const leave = lifetime.onEnd(() => clock.clearTimeout(timer));
     const subscription = runInside(call, () => open().subscribe(subscriber));
     return () => {
       clock.clearTimeout(timer);
-      leave?.();
+      leave();
       subscription.unsubscribe();
       scope.close();
     };

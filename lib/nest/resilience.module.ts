@@ -1,4 +1,5 @@
 import {
+  type BeforeApplicationShutdown,
   type DynamicModule,
   Global,
   Inject,
@@ -40,8 +41,13 @@ const FILTER = Symbol('nestjs-bulwark:exception-filter');
 /** Holds one application's registry; global, since every decorated class asks for it. */
 @Global()
 @Module({})
-class ResilienceCoreModule implements OnApplicationShutdown {
+class ResilienceCoreModule implements BeforeApplicationShutdown, OnApplicationShutdown {
   constructor(@Inject(REGISTRY) private readonly registry: ResilienceRegistry) {}
+
+  /** Nest waits next until its servers have answered their requests. */
+  beforeApplicationShutdown(): void {
+    this.registry.endWaits();
+  }
 
   onApplicationShutdown(): void {
     this.registry.close();
@@ -166,8 +172,8 @@ function root(
     {
       provide: ResilienceEvents,
       inject: [REGISTRY],
-      useFactory: ({ events, runtime }: ResilienceRegistry) =>
-        new ResilienceEvents(events, runtime.lifetime),
+      useFactory: ({ events, lifetime }: ResilienceRegistry) =>
+        new ResilienceEvents(events, lifetime),
     },
     {
       provide: EventBinder,

@@ -16,7 +16,9 @@ import {
   CircuitBreakerError,
   CircuitBreakerRegistry,
   CircuitProtected,
+  Fallback,
   ResilienceConfigError,
+  ResilienceInspector,
   ResilienceModule,
   Retry,
   RetryConfig,
@@ -27,7 +29,7 @@ import {
 import { resetDefaultRegistry } from 'nestjs-bulwark/testing';
 import type { TestingModule } from '@nestjs/testing';
 import { Lab, down, settled, thrownBy } from '../support/lab.js';
-import { closeAll, serve, start } from './support/applications.js';
+import { closeAll, issuesOf, serve, start } from './support/applications.js';
 
 let lab: Lab;
 beforeEach(() => {
@@ -451,6 +453,103 @@ describe('static methods', () => {
     await expect(Rates.double(4)).resolves.toBe(8);
     expect(Rates.double).toHaveLength(1);
   });
+
+  const declare = (name = 'payments') => {
+    class Payments {
+      @CircuitProtected(name)
+      static async charge(): Promise<string> {
+        return 'charged';
+      }
+      @CircuitProtected()
+      async refund(): Promise<string> {
+        return 'refunded';
+      }
+    }
+    return Payments;
+  };
+
+  it('of a provider, inherited ones too, are protected through its application', async () => {
+    const Payments = declare();
+    class CardPayments extends Payments {}
+    const app = await startWith({ providers: [CardPayments] });
+    const breaker = app.get(CircuitBreakerRegistry).get('payments');
+    await CardPayments.charge();
+    expect(breaker.stats.successfulCalls).toBe(1);
+    expect(
+      app
+        .get(ResilienceInspector)
+        .report()
+        .methods.map(({ name }) => name),
+    ).toEqual(['Payments.refund', 'Payments.charge']);
+    // Its own class is none of the application's.
+    await Payments.charge();
+    expect(breaker.stats.successfulCalls).toBe(1);
+  });
+
+  it('are that of the application that started last, until it shuts down', async () => {
+    const Payments = declare();
+    const apps = [
+      await startWith({ providers: [Payments] }),
+      await startWith({ providers: [Payments] }),
+    ] as const;
+    const calls = (): number[] =>
+      apps.map((app) => app.get(CircuitBreakerRegistry).get('payments').stats.totalCalls);
+    await Payments.charge();
+    await apps[0].close();
+    await Payments.charge();
+    expect(calls()).toEqual([0, 2]);
+    await apps[1].close();
+    await Payments.charge();
+    expect(calls()).toEqual([0, 2]);
+  });
+
+  it('R31: of a provider ask for what there is', async () => {
+    const starting = startWith({ providers: [declare('paymets')] });
+    expect(await issuesOf(starting)).toEqual([
+      'Payments.charge: circuit breaker "paymets" is not configured (known: payments); did you mean "payments"?',
+    ]);
+  });
+
+  it('R34: may answer with a static method', async () => {
+    class Rates {
+      @Fallback('cached')
+      static async rate(): Promise<string> {
+        throw down;
+      }
+      static cached(): string {
+        return 'cached';
+      }
+      other(): string {
+        return 'of the instance';
+      }
+    }
+    await startWith({ providers: [Rates] });
+    expect(await Rates.rate()).toBe('cached');
+    class NoRates {
+      @Fallback('other')
+      static async rate(): Promise<string> {
+        throw down;
+      }
+      other(): string {
+        return 'of the instance';
+      }
+    }
+    expect(await issuesOf(startWith({ providers: [NoRates] }))).toEqual([
+      expect.stringContaining('NoRates.rate: @Fallback("other") names a method that the class'),
+    ]);
+  });
+
+  it('of other classes have default options, and a warning that says why', async () => {
+    const warn = jest.spyOn(console, 'warn').mockReturnValue();
+    try {
+      await declare().charge();
+      expect(warn.mock.calls).toEqual([
+        [expect.stringContaining('or the class of a static method, belongs to no application')],
+      ]);
+    } finally {
+      warn.mockRestore();
+    }
+  });
 });
 
 describe('R44: on a class', () => {
@@ -516,6 +615,37 @@ describe('R44: on a class', () => {
       return 'audited';
     }
   }
+
+  it('what the language calls stays synchronous under a policy that may wait', async () => {
+    @Retry()
+    class Money {
+      constructor(private readonly cents: number) {}
+      toString(): string {
+        return `${String(this.cents)} ct`;
+      }
+      toLocaleString(): string {
+        return `${String(this.cents)} Cent`;
+      }
+      valueOf(): number {
+        return this.cents;
+      }
+      toJSON(): unknown {
+        return { cents: this.cents };
+      }
+      then(resolve: (cents: number) => void): string {
+        resolve(this.cents);
+        return 'told';
+      }
+      async convert(): Promise<number> {
+        return this.cents * 2;
+      }
+    }
+    const money = new Money(42);
+    expect([String(money), [money].toLocaleString()]).toEqual(['42 ct', '42 Cent']);
+    expect([Number(money), JSON.stringify(money)]).toEqual([42, '{"cents":42}']);
+    expect(money.then(() => undefined)).toBe('told');
+    expect([await money, await money.convert()]).toEqual([42, 84]);
+  });
 
   it('a decorator covers its own methods: no accessor, hook, constructor, static or inherited one', async () => {
     const app = await startWith({ providers: [Orders] });

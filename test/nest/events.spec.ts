@@ -282,6 +282,36 @@ describe('@OnResilienceEvent', () => {
     await app.close();
   });
 
+  it('R44: is not for a decorator on the class to turn away', async () => {
+    @Injectable()
+    @CircuitProtected('payments')
+    class Payments {
+      @OnResilienceEvent(['breaker.opened', 'breaker.rejected'])
+      alarm({ type }: ResilienceEvent): void {
+        heard.push(type);
+      }
+      @OnResilienceEvent('breaker.opened')
+      @Retry({ maxAttempts: 2, baseDelay: 0 })
+      async page(): Promise<void> {
+        heard.push('page');
+        if (heard.filter((each) => each === 'page').length < 2) throw new Error('engaged');
+      }
+      async charge(): Promise<never> {
+        return fails();
+      }
+    }
+    const { app, clock } = await start([Payments], {
+      circuitBreakers: { payments: { failureThreshold: 1 } },
+    });
+    const payments = app.get(Payments);
+    await payments.charge().catch(() => undefined);
+    await clock.runAll();
+    await payments.charge().catch(() => undefined);
+    expect(heard).toEqual(['breaker.opened', 'page', 'page', 'breaker.rejected']);
+    expect(errors).toEqual([]);
+    await app.close();
+  });
+
   it.each<[string, unknown, unknown, string]>([
     [
       'a type',

@@ -2,11 +2,15 @@ import 'reflect-metadata';
 import {
   Controller,
   Get,
+  HttpException,
   type INestApplication,
   type INestMicroservice,
   type ModuleMetadata,
   type NestInterceptor,
   NotFoundException,
+  Param,
+  ParseIntPipe,
+  Post,
   Scope,
   type Type,
   UseInterceptors,
@@ -19,9 +23,11 @@ import {
   type MicroserviceOptions,
   Transport,
 } from '@nestjs/microservices';
+import { FileInterceptor } from '@nestjs/platform-express';
 import {
   CircuitBreaker,
   CircuitBreakerRegistry,
+  type PolicyOptions,
   ResilienceInterceptor,
   ResilienceModule,
   currentAttempt,
@@ -203,6 +209,66 @@ describe('an interceptor stands', () => {
     failures = 1;
     await throughWaits(lab, request(app).get('/').expect(200));
     expect(order).toEqual(['inner', 'handler', 'inner', 'handler']);
+  });
+});
+
+describe('an interceptor around what a client did wrong', () => {
+  const isClientError = (error: unknown): boolean =>
+    error instanceof HttpException && error.getStatus() < 500;
+  @Controller()
+  class Items {
+    @Get(':id')
+    item(@Param('id', ParseIntPipe) id: number): never {
+      tries++;
+      if (id === 0) throw down;
+      throw new NotFoundException();
+    }
+    @Post()
+    @UseInterceptors(
+      ResilienceInterceptor({ retry: { maxAttempts: 2, baseDelay: 0 } }),
+      FileInterceptor('file'),
+    )
+    upload(): never {
+      tries++;
+      throw down;
+    }
+  }
+  const serveUnder = (policy: PolicyOptions): Promise<INestApplication> =>
+    serve({
+      imports: [resilience()],
+      controllers: [Items],
+      providers: [{ provide: APP_INTERCEPTOR, useClass: ResilienceInterceptor(policy) }],
+    });
+
+  it.each([
+    ['pipe', '/seven', 400],
+    ['handler', '/7', 404],
+  ])('counts the exception of a %s like any error', async (_whose, path, status) => {
+    const app = await serveUnder({ circuitBreaker: 'stock' });
+    for (let call = 0; call < 2; call++) await request(app).get(path).expect(status);
+    await request(app).get(path).expect(503);
+  });
+
+  it('neither counts nor retries it under filters that say so', async () => {
+    const app = await serveUnder({
+      retry: { maxAttempts: 2, baseDelay: 0, abortOn: isClientError },
+      circuitBreaker: { failureThreshold: 2, ignoreExceptions: isClientError },
+    });
+    for (let call = 0; call < 5; call++) {
+      await request(app).get('/seven').expect(400);
+      await request(app).get('/7').expect(404);
+    }
+    expect(tries).toBe(5);
+    await throughWaits(lab, request(app).get('/0').expect(503));
+    await request(app).get('/7').expect(503);
+    expect(tries).toBe(7);
+  });
+
+  it('has an inner interceptor run again, which finds no body any more', async () => {
+    const app = await serve({ imports: [resilience()], controllers: [Items] });
+    const upload = request(app).post('/').attach('file', Buffer.from('hello'), 'hello.txt');
+    await throughWaits(lab, upload.expect(400));
+    expect(tries).toBe(1);
   });
 });
 

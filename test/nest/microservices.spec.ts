@@ -9,14 +9,15 @@ import { NestFactory } from '@nestjs/core';
 import {
   type ClientProxy,
   ClientProxyFactory,
+  EventPattern,
   MessagePattern,
   type MicroserviceOptions,
   RpcException,
   Transport,
 } from '@nestjs/microservices';
-import { ResilienceModule, Retry } from 'nestjs-bulwark';
+import { ResilienceModule, Retry, resilient, retry } from 'nestjs-bulwark';
 import type { AddressInfo, Server } from 'node:net';
-import { type Observable, lastValueFrom, throwError } from 'rxjs';
+import { Observable, defer, lastValueFrom, throwError } from 'rxjs';
 import { down, settled } from '../support/lab.js';
 import { moduleOf } from './support/applications.js';
 
@@ -24,6 +25,7 @@ const twice = { maxAttempts: 2, baseDelay: 0 };
 const silent = (): void => undefined;
 let thrown: unknown;
 let lines: unknown[][];
+let events: string[];
 
 @Controller()
 class Handlers {
@@ -42,12 +44,21 @@ class Handlers {
   retriedTwiceOver(): Observable<never> {
     return throwError(() => thrown);
   }
+  @MessagePattern('events')
+  events(): string[] {
+    return events;
+  }
+  @EventPattern('placed')
+  placed(order: string): void {
+    events.push(order);
+  }
 }
 
 let service: INestMicroservice;
 let client: ClientProxy;
 beforeEach(async () => {
   lines = [];
+  events = [];
   const logger: LoggerService = {
     log: silent,
     warn: silent,
@@ -111,5 +122,43 @@ describe.each(['retried', 'retried twice over'])('an exhausted retry (%s)', (pat
       error: { status: 'error', message, code: 'RETRY_EXHAUSTED' },
     });
     expect(lines).toHaveLength(1);
+  });
+});
+
+describe('R43: an event under a decorator', () => {
+  class Orders {
+    tries = 0;
+    @Retry(twice)
+    announce(order: string): Observable<undefined> {
+      if (++this.tries === 1) throw down;
+      return client.emit<undefined>('placed', order);
+    }
+    @Retry(twice)
+    async announced(order: string): Promise<void> {
+      if (++this.tries === 1) throw down;
+      await lastValueFrom(client.emit<undefined>('placed', order), { defaultValue: undefined });
+    }
+  }
+  const arrived = async (): Promise<unknown> => lastValueFrom(client.send<unknown>('events', {}));
+
+  it('is sent for each subscription, and not without one', async () => {
+    const orders = new Orders();
+    const event = orders.announce('one');
+    expect([orders.tries, await arrived()]).toEqual([0, []]);
+    await lastValueFrom(event, { defaultValue: undefined });
+    expect([orders.tries, await arrived()]).toEqual([2, ['one']]);
+    await new Promise<void>((complete) => event.subscribe({ complete }));
+    expect(await arrived()).toEqual(['one', 'one']);
+  });
+
+  it('is sent by a method that awaits it', async () => {
+    await new Orders().announced('one');
+    expect(await arrived()).toEqual(['one']);
+  });
+
+  it('that is made before its policy is sent once whoever subscribes; `defer` makes one for each', async () => {
+    client.emit('placed', 'at once').pipe(resilient(retry(twice)));
+    defer(() => client.emit('placed', 'never')).pipe(resilient(retry(twice)));
+    expect(await arrived()).toEqual(['at once']);
   });
 });

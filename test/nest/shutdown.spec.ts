@@ -1,11 +1,21 @@
 import 'reflect-metadata';
+import { once } from 'node:events';
+import { type IncomingMessage, request as send } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { jest } from '@jest/globals';
 import { Controller, Get, type INestApplication, UseInterceptors } from '@nestjs/common';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
 import {
   CircuitBreakerRegistry,
   CircuitProtected,
+  RateLimit,
+  ResilienceEvents,
   ResilienceInterceptor,
   ResilienceModule,
   Retry,
+  TimeLimit,
 } from 'nestjs-bulwark';
 import { type Observable, defer, lastValueFrom, of, throwError } from 'rxjs';
 import { Lab, down, settled } from '../support/lab.js';
@@ -156,3 +166,138 @@ describe.each(ADAPTERS)('R33: with a server on %s and the real clock', (adapter)
     expect(signals()).toEqual(listening);
   });
 });
+
+describe.each(ADAPTERS)('while a server on %s drains', (adapter) => {
+  const hang = (): Promise<never> => new Promise(() => undefined);
+  @Controller()
+  class Routes {
+    tries = 0;
+    @Get('retry')
+    @Retry({ baseDelay: '1h', maxDelay: '1h' })
+    retry(): Promise<never> {
+      this.tries++;
+      return Promise.reject(down);
+    }
+    @Get('intercepted')
+    @UseInterceptors(ResilienceInterceptor('patient'))
+    intercepted(): Promise<never> {
+      this.tries++;
+      return Promise.reject(down);
+    }
+    @Get('rate-limit')
+    @RateLimit({ limit: 1, interval: '1h', maxWait: '1h' })
+    async queue(): Promise<string> {
+      this.tries++;
+      return 'served';
+    }
+    @Get('deadline')
+    @UseInterceptors(ResilienceInterceptor({ circuitBreaker: {} }))
+    deadline(): Promise<never> {
+      return hang();
+    }
+    @Get('limit')
+    @TimeLimit(100)
+    limit(): Promise<never> {
+      return hang();
+    }
+  }
+  let app: INestApplication;
+  beforeEach(async () => {
+    const module = await Test.createTestingModule({
+      ...modules(),
+      controllers: [Routes],
+    }).compile();
+    app =
+      adapter === 'Express'
+        ? module.createNestApplication({ logger: false })
+        : module.createNestApplication(new FastifyAdapter(), { logger: false });
+    await app.listen(0, '127.0.0.1');
+  });
+  /** The status of the answer that comes. */
+  const ask = async (path: string): Promise<number | undefined> => {
+    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+    const headers = path === 'deadline' ? { 'x-request-timeout-ms': '100' } : {};
+    const sent = send(`http://127.0.0.1:${String(port)}/${path}`, { agent: false, headers }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    return response.resume().statusCode;
+  };
+  const turnsUntil = async (isDone: () => boolean): Promise<void> => {
+    for (let turn = 0; turn < 2000 && !isDone(); turn++) await nextTurn();
+    expect(isDone()).toBe(true);
+  };
+
+  it.each(['retry', 'intercepted', 'rate-limit'])(
+    'R33: a request that waits (%s) is answered at once and holds nothing up',
+    async (path) => {
+      if (path === 'rate-limit') expect(await ask(path)).toBe(200);
+      const answer = ask(path);
+      await turnsUntil(() => lab.clock.pendingTimers === 1);
+      let closed = false;
+      const closing = app.close().then(() => (closed = true));
+      await turnsUntil(() => closed);
+      await closing;
+      expect(await answer).toBe(503);
+      expect(lab.clock.pendingTimers).toBe(0);
+      await lab.clock.runAll();
+      expect(app.get(Routes).tries).toBe(1);
+    },
+  );
+
+  it('so too at a signal', async () => {
+    const kill = jest.spyOn(process, 'kill').mockReturnValue(true);
+    try {
+      app.enableShutdownHooks(['SIGTERM']);
+      const answer = ask('retry');
+      await turnsUntil(() => lab.clock.pendingTimers === 1);
+      process.emit('SIGTERM', 'SIGTERM');
+      await turnsUntil(() => kill.mock.calls.length > 0);
+      expect(await answer).toBe(503);
+    } finally {
+      kill.mockRestore();
+    }
+  });
+
+  it.each([
+    ['deadline', []],
+    ['limit', ['time-limit.exceeded']],
+  ])('a request under a %s is answered then, and events are told', async (path, told) => {
+    const seen: string[] = [];
+    app.get(ResilienceEvents).subscribe({
+      next: ({ type }) => seen.push(type),
+      complete: () => seen.push('the end'),
+    });
+    const answer = ask(path);
+    await turnsUntil(() => lab.clock.pendingTimers === 1);
+    let closed = false;
+    const closing = app.close().then(() => (closed = true));
+    for (let turn = 0; turn < 50; turn++) await nextTurn();
+    expect([closed, seen]).toEqual([false, []]);
+    await lab.clock.advance(100);
+    expect(await answer).toBe(504);
+    await closing;
+    expect(seen).toEqual([...told, 'the end']);
+  });
+});
+
+it.each(['onModuleDestroy', 'beforeApplicationShutdown'])(
+  'work that a provider flushes in %s is still retried',
+  async (hook) => {
+    let outcome: unknown;
+    class Outbox {
+      #tries = 0;
+      @Retry({ baseDelay: 10 })
+      async flush(): Promise<string> {
+        if (++this.#tries === 1) throw down;
+        return 'flushed';
+      }
+    }
+    Object.defineProperty(Outbox.prototype, hook, {
+      async value(this: Outbox) {
+        outcome = await lab.outcomeOf(this.flush());
+      },
+    });
+    const app = await start({ ...modules(), providers: [Outbox] });
+    await app.close();
+    expect(outcome).toEqual({ value: 'flushed' });
+  },
+);

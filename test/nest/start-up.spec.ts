@@ -528,6 +528,24 @@ describe('R31: a duplicate name with different options fails at start-up', () =>
     ]);
   });
 
+  it.each([
+    ['circuitBreakers', () => ({ ignoreExceptions: [() => true] }), 'circuit breaker'],
+    ['policies', () => [{ retry: { retryOn: () => true } }, { bulkhead: {} }], 'policy'],
+  ])('also where the functions of %s only look the same', async (group, make, title) => {
+    const forTwo = (one: unknown, other: unknown): ModuleMetadata => ({
+      imports: [
+        ResilienceModule.forRoot({ [group]: { shared: one } }),
+        ResilienceModule.forFeature({ [group]: { shared: other } }),
+      ],
+    });
+    expect(await startUpIssues(forTwo(make(), make()))).toEqual([
+      `${title} "shared" is configured more than once, with different options: functions are the same only ` +
+        'where they are one object; define each of them once and use it in both places',
+    ]);
+    const same = make();
+    await start(forTwo(same, Array.isArray(same) ? [...same] : { ...same }));
+  });
+
   it('between two feature modules', async () => {
     const feature = (failureThreshold: number): Type =>
       ResilienceModule.forFeature({ circuitBreakers: { shared: { failureThreshold } } }) as never;

@@ -47,6 +47,12 @@ export function* subscriptionsIn(
   }
 }
 
+/** Whether events call the method that stands in this place. */
+export function isListener(target: object, key: string | symbol, method: object): boolean {
+  const { onFunction, onPlace } = subscriptionsAt(target, key, method);
+  return onFunction.length > 0 || onPlace.length > 0;
+}
+
 export function wants({ types, filter }: EventSubscription, event: ResilienceEvent): boolean {
   const { breaker, policy } = filter;
   if (!types.includes('*') && !types.includes(event.type)) return false;

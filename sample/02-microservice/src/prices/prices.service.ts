@@ -9,7 +9,7 @@ import {
   TimeLimit,
   resilient,
 } from 'nestjs-bulwark';
-import { type Observable, catchError, map, tap } from 'rxjs';
+import { Observable, catchError, map, tap } from 'rxjs';
 
 /** The injection token of the client of the price service. */
 export const PRICE_SERVICE = 'PRICE_SERVICE';

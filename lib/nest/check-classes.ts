@@ -14,7 +14,7 @@ export function checkClasses(
 ): void {
   for (const wrapper of wrappersIn(modules)) checkNames(namesAskedBy(wrapper), registry, issues);
   for (const type of classesIn(modules)) {
-    resolveMethods(type, type.prototype, registry, issues);
+    for (const host of [type.prototype as unknown, type]) resolveMethods(host, registry, issues);
   }
 }
 

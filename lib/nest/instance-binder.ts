@@ -1,4 +1,4 @@
-import type { OnModuleInit } from '@nestjs/common';
+import type { OnApplicationShutdown, OnModuleInit, Type } from '@nestjs/common';
 import type { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { isThenable } from '../core/thenable.js';
@@ -9,11 +9,13 @@ import { enhancersOf, globalEnhancersOf } from './enhancers.js';
 import { checkSubscriptions } from './events/check-subscriptions.js';
 import { forgetUnknown } from './named-providers.js';
 import { resolveMethods } from './protected-classes.js';
+import { protectedMethodsOf } from './protected-methods.js';
 import type { ResilienceRegistry } from './registry.js';
 import { bindRegistry, wantsRegistry } from './registry-binding.js';
+import { REGISTRY } from './tokens.js';
 
-/** Reaches the instances that Nest injects no properties into: of `useFactory`, `useValue`, `@UseGuards(new ...)`. */
-export class InstanceBinder implements OnModuleInit {
+/** Reaches what Nest injects no properties into: instances of `useFactory`, `useValue`, `@UseGuards(new ...)`, and classes. */
+export class InstanceBinder implements OnModuleInit, OnApplicationShutdown {
   constructor(
     private readonly registry: ResilienceRegistry,
     private readonly modules: ModulesContainer,
@@ -40,12 +42,24 @@ export class InstanceBinder implements OnModuleInit {
     // Only now is every circuit breaker known that they may name.
     for (const each of prototypes) checkSubscriptions(each, this.registry, issues);
     issues.throwIfAny();
+    for (const type of this.#withStaticMethods()) bindRegistry(type, this.registry);
+  }
+
+  /** Classes outlive the application: what comes later must not run under a registry that has been closed. */
+  onApplicationShutdown(): void {
+    for (const type of this.#withStaticMethods()) {
+      const bound: unknown = Object.getOwnPropertyDescriptor(type, REGISTRY)?.value;
+      if (bound === this.registry) Reflect.deleteProperty(type, REGISTRY);
+    }
+  }
+
+  #withStaticMethods(): Type[] {
+    return [...classesIn(this.modules)].filter((type) => protectedMethodsOf(type).length > 0);
   }
 
   #bindAndCheck(instance: unknown, issues: Issues): void {
     if (!this.#bind(instance)) return;
-    const prototype: unknown = Object.getPrototypeOf(instance);
-    resolveMethods(instance.constructor, prototype, this.registry, issues);
+    resolveMethods(Object.getPrototypeOf(instance), this.registry, issues);
   }
 
   #bind(instance: unknown): instance is object {

@@ -92,7 +92,7 @@ export function standsIn(
   place: string,
 ): string {
   return (
-    `${place}: ${titleOf(group)} "${name}" is not configured; ${instead}, since the instance ` +
-    'was not made by an application with ResilienceModule'
+    `${place}: ${titleOf(group)} "${name}" is not configured; ${instead}, since the instance, ` +
+    'or the class of a static method, belongs to no application with ResilienceModule'
   );
 }

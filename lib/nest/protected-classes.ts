@@ -5,28 +5,23 @@ import { collect } from './collect.js';
 import type { ResilienceRegistry } from './registry.js';
 
 /**
- * Makes the pipelines of a class's decorated methods, inherited ones included, and finds what is wrong.
+ * Makes the pipelines of decorated methods, inherited ones included, and finds what is wrong.
  *
- * @param prototype where the methods that they name must be
+ * @param host their prototype, or the class of static ones; the methods that they name must be there, too
  */
-export function resolveMethods(
-  type: { readonly prototype?: unknown },
-  prototype: unknown,
-  registry: ResilienceRegistry,
-  issues: Issues,
-): void {
-  for (const method of protectedMethodsOf(type)) {
+export function resolveMethods(host: unknown, registry: ResilienceRegistry, issues: Issues): void {
+  for (const method of protectedMethodsOf(host)) {
     for (const spec of method.specs) {
       if ('method' in spec && spec.method !== undefined) {
-        requireMethod(prototype, spec.method, method.place, issues);
+        requireMethod(host, spec.method, method.place, issues);
       }
     }
     collect(issues, () => registry.pipelineOf(method));
   }
 }
 
-function requireMethod(prototype: unknown, key: string, place: string, issues: Issues): void {
-  const found = descriptorOf(prototype, key);
+function requireMethod(host: unknown, key: string, place: string, issues: Issues): void {
+  const found = descriptorOf(host, key);
   if (typeof found?.value === 'function') return;
   if (found === undefined) {
     issues.list.push(missingMethod(place, key, 'a method that the class does not have'));
@@ -36,12 +31,12 @@ function requireMethod(prototype: unknown, key: string, place: string, issues: I
   }
 }
 
-function descriptorOf(prototype: unknown, key: string): PropertyDescriptor | undefined {
-  let level = prototype;
-  while (typeof level === 'object' && level !== null) {
+function descriptorOf(host: unknown, key: string): PropertyDescriptor | undefined {
+  let level = host;
+  while (typeof level === 'function' || (typeof level === 'object' && level !== null)) {
     const found = Object.getOwnPropertyDescriptor(level, key);
     if (found !== undefined) return found;
-    level = Object.getPrototypeOf(level);
+    level = Object.getPrototypeOf(level) as unknown;
   }
   return undefined;
 }

@@ -55,11 +55,14 @@ export function recordsAt({
   return known.byPlace.get(target)?.get(key) ?? [];
 }
 
-/** The decorated methods that instances of a class have, inherited ones included. */
-export function protectedMethodsOf(type: { readonly prototype?: unknown }): ProtectedMethod[] {
+/**
+ * The decorated methods, inherited ones included: those that instances have, of a class's prototype, or the
+ * static ones, of the class itself.
+ */
+export function protectedMethodsOf(host: unknown): ProtectedMethod[] {
   const methods = new Set<ProtectedMethod>();
-  let level: unknown = type.prototype;
-  while (typeof level === 'object' && level !== null && level !== Object.prototype) {
+  let level = host;
+  while (isHost(level)) {
     for (const key of Reflect.ownKeys(level)) {
       const method = protectedMethodOf(Object.getOwnPropertyDescriptor(level, key)?.value);
       if (method !== undefined) methods.add(method);
@@ -68,4 +71,9 @@ export function protectedMethodsOf(type: { readonly prototype?: unknown }): Prot
     level = Object.getPrototypeOf(level);
   }
   return [...methods];
+}
+
+function isHost(level: unknown): level is object {
+  if (level === Object.prototype || level === Function.prototype) return false;
+  return typeof level === 'function' || (typeof level === 'object' && level !== null);
 }

@@ -16,7 +16,9 @@ import {
   CircuitBreakerError,
   CircuitBreakerRegistry,
   CircuitProtected,
+  Fallback,
   ResilienceConfigError,
+  ResilienceInspector,
   ResilienceModule,
   Retry,
   RetryConfig,
@@ -27,7 +29,7 @@ import {
 import { resetDefaultRegistry } from 'nestjs-bulwark/testing';
 import type { TestingModule } from '@nestjs/testing';
 import { Lab, down, settled, thrownBy } from '../support/lab.js';
-import { closeAll, serve, start } from './support/applications.js';
+import { closeAll, issuesOf, serve, start } from './support/applications.js';
 
 let lab: Lab;
 beforeEach(() => {
@@ -438,6 +440,10 @@ describe('what a decorator cannot stand on', () => {
 });
 
 describe('static methods', () => {
+  const warn = jest.spyOn(console, 'warn');
+  beforeEach(() => warn.mockReset());
+  afterAll(() => warn.mockRestore());
+
   it('are protected through the default registry', async () => {
     class Rates {
       readonly id = 1;
@@ -450,6 +456,98 @@ describe('static methods', () => {
     }
     await expect(Rates.double(4)).resolves.toBe(8);
     expect(Rates.double).toHaveLength(1);
+  });
+
+  const declare = (name = 'payments') => {
+    class Payments {
+      @CircuitProtected(name)
+      static async charge(): Promise<string> {
+        return 'charged';
+      }
+      @CircuitProtected()
+      async refund(): Promise<string> {
+        return 'refunded';
+      }
+    }
+    return Payments;
+  };
+
+  it('of a provider, inherited ones too, are protected through its application', async () => {
+    const Payments = declare();
+    class CardPayments extends Payments {}
+    const app = await startWith({ providers: [CardPayments] });
+    const breaker = app.get(CircuitBreakerRegistry).get('payments');
+    await CardPayments.charge();
+    expect(breaker.stats.successfulCalls).toBe(1);
+    expect(
+      app
+        .get(ResilienceInspector)
+        .report()
+        .methods.map(({ name }) => name),
+    ).toEqual(['Payments.refund', 'Payments.charge']);
+    // Its own class is none of the application's.
+    await Payments.charge();
+    expect(breaker.stats.successfulCalls).toBe(1);
+  });
+
+  it('are that of the application that started last, until it shuts down', async () => {
+    const Payments = declare();
+    const apps = [
+      await startWith({ providers: [Payments] }),
+      await startWith({ providers: [Payments] }),
+    ] as const;
+    const calls = (): number[] =>
+      apps.map((app) => app.get(CircuitBreakerRegistry).get('payments').stats.totalCalls);
+    await Payments.charge();
+    await apps[0].close();
+    await Payments.charge();
+    expect(calls()).toEqual([0, 2]);
+    await apps[1].close();
+    await Payments.charge();
+    expect(calls()).toEqual([0, 2]);
+  });
+
+  it('R31: of a provider ask for what there is', async () => {
+    const starting = startWith({ providers: [declare('paymets')] });
+    expect(await issuesOf(starting)).toEqual([
+      'Payments.charge: circuit breaker "paymets" is not configured (known: payments); did you mean "payments"?',
+    ]);
+  });
+
+  it('R34: may answer with a static method', async () => {
+    class Rates {
+      @Fallback('cached')
+      static async rate(): Promise<string> {
+        throw down;
+      }
+      static cached(): string {
+        return 'cached';
+      }
+      other(): string {
+        return 'of the instance';
+      }
+    }
+    await startWith({ providers: [Rates] });
+    expect(await Rates.rate()).toBe('cached');
+    class NoRates {
+      @Fallback('other')
+      static async rate(): Promise<string> {
+        throw down;
+      }
+      other(): string {
+        return 'of the instance';
+      }
+    }
+    expect(await issuesOf(startWith({ providers: [NoRates] }))).toEqual([
+      expect.stringContaining('NoRates.rate: @Fallback("other") names a method that the class'),
+    ]);
+  });
+
+  it('of other classes have default options, and a warning that says why', async () => {
+    await declare().charge();
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('or the class of a static method, belongs to no application')],
+    ]);
   });
 });
 

@@ -266,7 +266,7 @@ describe('R41: without a module', () => {
     await expect(other.charge()).rejects.toThrow('Circuit breaker "payments" is open');
     expect(warnings.mock.calls).toEqual([
       [
-        '[Resilience] Orders.charge: circuit breaker "payments" is not configured; default options are used, since the instance was not made by an application with ResilienceModule',
+        '[Resilience] Orders.charge: circuit breaker "payments" is not configured; default options are used, since the instance, or the class of a static method, belongs to no application with ResilienceModule',
       ],
     ]);
   });
@@ -306,7 +306,7 @@ describe('R41: without a module', () => {
     for (const sku of ['mug', 'cup']) expect(await new Stock().inStock(sku)).toBe(3);
     expect(warnings.mock.calls).toEqual([
       [
-        `[Resilience] Stock.inStock: ${title} "stock" is not configured; calls pass unprotected, since the instance was not made by an application with ResilienceModule`,
+        `[Resilience] Stock.inStock: ${title} "stock" is not configured; calls pass unprotected, since the instance, or the class of a static method, belongs to no application with ResilienceModule`,
       ],
     ]);
   });

@@ -80,8 +80,9 @@ export class ResilienceInspector {
   }
 
   #methods(): Records[] {
-    const methods = [...classesIn(this.modules)].flatMap((type) =>
-      protectedMethodsOf(type).filter((method) => !isOverridden(method, type.prototype)),
+    const hosts = [...classesIn(this.modules)].flatMap((type) => [type.prototype as unknown, type]);
+    const methods = hosts.flatMap((host) =>
+      protectedMethodsOf(host).filter((method) => !isOverridden(method, host)),
     );
     return [...new Set(methods.map(recordsAt))];
   }
@@ -105,8 +106,8 @@ export class ResilienceInspector {
 }
 
 /** Whether a class has another method in its place, which may call it or not. */
-function isOverridden(method: ProtectedMethod, prototype: unknown): boolean {
-  let level = prototype as object;
+function isOverridden(method: ProtectedMethod, host: unknown): boolean {
+  let level = host as object;
   while (!Object.hasOwn(level, method.key)) level = Object.getPrototypeOf(level) as object;
   const own: unknown = Object.getOwnPropertyDescriptor(level, method.key)?.value;
   return level !== method.target && protectedMethodOf(own) !== method;

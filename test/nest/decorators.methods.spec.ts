@@ -440,6 +440,10 @@ describe('what a decorator cannot stand on', () => {
 });
 
 describe('static methods', () => {
+  const warn = jest.spyOn(console, 'warn');
+  beforeEach(() => warn.mockReset());
+  afterAll(() => warn.mockRestore());
+
   it('are protected through the default registry', async () => {
     class Rates {
       readonly id = 1;
@@ -540,15 +544,10 @@ describe('static methods', () => {
   });
 
   it('of other classes have default options, and a warning that says why', async () => {
-    const warn = jest.spyOn(console, 'warn').mockReturnValue();
-    try {
-      await declare().charge();
-      expect(warn.mock.calls).toEqual([
-        [expect.stringContaining('or the class of a static method, belongs to no application')],
-      ]);
-    } finally {
-      warn.mockRestore();
-    }
+    await declare().charge();
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('or the class of a static method, belongs to no application')],
+    ]);
   });
 });
 

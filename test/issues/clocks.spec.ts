@@ -99,6 +99,28 @@ describe('a timer that fires a fraction of a millisecond early, as those of Node
     expect(await second).toEqual({ value: [2, 50.4] });
   });
 
+  it.each([
+    [3, 1.6],
+    [3, 2],
+    [100, 3],
+    [100, 50],
+  ])('ends a time limit of %d ms by %d ms too early', async (limit, early) => {
+    class Early extends FakeClock {
+      override setTimeout(callback: () => void, delay: number): Timer {
+        return super.setTimeout(callback, delay === limit ? delay - early : delay);
+      }
+    }
+    const clock = new Early();
+    const policy = timeLimit(limit, { runtime: { clock } });
+    let ended: number | undefined;
+    void settled(policy.execute(() => new Promise(() => undefined))).then(() => {
+      ended = clock.now();
+    });
+    await clock.runAll();
+    expect(ended).toBeGreaterThanOrEqual(limit);
+    expect(ended).toBeLessThan(limit + 1);
+  });
+
   describe('never ends, where timers are faked beside a real clock,', () => {
     beforeEach(() => void jest.useFakeTimers({ doNotFake: ['performance'] }));
     afterEach(() => void jest.useRealTimers());

@@ -1,3 +1,5 @@
+import { Brand } from './brand.js';
+
 /** Something that may be told to stop. The signal is made only when somebody asks for it. */
 export interface Cancellation {
   readonly aborted: boolean;
@@ -7,9 +9,6 @@ export interface Cancellation {
   /** Calls `listener` once on abort, at once when it has happened; the result takes it back. */
   onAbort(listener: (reason: unknown) => void): () => void;
 }
-
-/** Shared by every installed copy of the library, as the calls that run are. */
-const SCOPE = Symbol.for('nestjs-bulwark:cancel-scope');
 
 type Listener = (reason: unknown) => void;
 const nothing = (): void => undefined;
@@ -131,11 +130,12 @@ export class CancelScope implements Cancellation {
   }
 }
 
-Object.defineProperty(CancelScope.prototype, SCOPE, { value: true });
+const scopeBrand = new Brand<CancelScope>('cancel-scope');
+scopeBrand.put(CancelScope);
 
 /** Of whichever installed copy. */
 export function isScope(cancellation: Cancellation | undefined): cancellation is CancelScope {
-  return (cancellation as { [SCOPE]?: true } | undefined)?.[SCOPE] === true;
+  return scopeBrand.isOn(cancellation);
 }
 
 /** What aborts a call that begins now: scopes of work that has ended do not, and are not kept. */

@@ -1,11 +1,9 @@
+import { Brand } from './brand.js';
 import { AbortError } from './cancellation.js';
 import { oneLine } from './one-line.js';
 
 /** Shared by every installed copy of the library, so that they recognise each other's errors. */
 const BRAND = Symbol.for('nestjs-bulwark:error');
-const CALLER = Symbol.for('nestjs-bulwark:caller-timeout');
-/** An AbortError is no failure, and has a brand of its own. */
-const ABORT_BRAND = Symbol.for('nestjs-bulwark:abort');
 
 /** Where a circuit breaker stands. */
 export const CircuitState = Object.freeze({
@@ -107,9 +105,9 @@ export class TimeoutError extends ResilienceError {
  * A limit that the caller set for itself (a deadline header): an answer to the caller like any time-out,
  * but to a breaker as much as an abort, or one impatient caller could open a circuit for all.
  */
-export class CallerTimeoutError extends TimeoutError {
-  readonly [CALLER] = true;
-}
+export class CallerTimeoutError extends TimeoutError {}
+const callerTimeout = new Brand<CallerTimeoutError>('caller-timeout');
+callerTimeout.put(CallerTimeoutError);
 
 /** Every slot of the bulkhead, and its queue, was taken. */
 export class BulkheadRejectedError extends RejectedError {
@@ -186,7 +184,9 @@ for (const [type, name, code] of [
   Object.defineProperty(type.prototype, 'code', { value: code, ...fixed });
   Object.defineProperty(type.prototype, BRAND, { value: code });
 }
-Object.defineProperty(AbortError.prototype, ABORT_BRAND, { value: true });
+/** An AbortError is no failure, and has a brand of its own. */
+const ownAbort = new Brand<AbortError>('abort');
+ownAbort.put(AbortError);
 
 /** Whether `error` comes from this library, or from another installed copy of it; of `code`, where given. */
 export function isResilienceError<C extends ResilienceErrorCode = ResilienceErrorCode>(
@@ -211,11 +211,7 @@ export function isRejection(error: unknown): boolean {
 
 /** Whether `error` is an AbortError of this library, or of another installed copy of it. */
 export function isOwnAbort(error: unknown): boolean {
-  try {
-    return (error as { [ABORT_BRAND]?: unknown } | undefined)?.[ABORT_BRAND] === true;
-  } catch {
-    return false;
-  }
+  return ownAbort.isOn(error);
 }
 
 function brandOf(error: unknown): unknown {
@@ -228,7 +224,7 @@ function brandOf(error: unknown): unknown {
 }
 
 export function isCallerTimeout(error: unknown): boolean {
-  return (error as { [CALLER]?: unknown } | null | undefined)?.[CALLER] === true;
+  return callerTimeout.isOn(error);
 }
 
 /** Makes a rejection without its stack trace, which is most of what a rejection costs. */

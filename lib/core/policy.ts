@@ -1,7 +1,7 @@
+import { policyBrand } from './brand.js';
 import { type CompiledPipeline, compile } from './compile.js';
 import type { CallContext } from './call-context.js';
 import { type ExecuteOptions, type Work, beginCall } from './context.js';
-import { POLICY_BRAND, isPolicy } from './policy-brand.js';
 import { releaseOnAbort } from './release-on-abort.js';
 import { type RuntimeOptions, runtimeWith } from './runtime.js';
 import { type TimingSummary, Timings, type TimingsMode } from './timings.js';
@@ -138,7 +138,7 @@ export abstract class Policy {
   /** `instanceof Policy` holds for the policies of another installed copy too. */
   static [Symbol.hasInstance](value: unknown): boolean {
     if (this !== Policy) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return isPolicy(value);
+    return policyBrand.isOn(value);
   }
 
   abstract readonly kind: PolicyKind;
@@ -215,7 +215,7 @@ export abstract class Policy {
   }
 }
 
-Object.defineProperty(Policy.prototype, POLICY_BRAND, { value: true });
+policyBrand.put(Policy);
 
 function executeWith(pipeline: CompiledPipeline, work: Work): Promise<unknown> {
   try {

@@ -1,3 +1,4 @@
+import { Brand } from './brand.js';
 import { AbortError } from './cancellation.js';
 import type { CompiledPipeline } from './compile.js';
 import type { CallContext } from './call-context.js';
@@ -18,24 +19,16 @@ export interface CallTarget {
   readonly args: readonly unknown[];
 }
 
-/** Shared by every installed copy of the library. */
-const SHOWN = Symbol.for('nestjs-bulwark:stream-shown');
-
 /**
  * What the first call of a function ends with that turned out to return a stream: its calls are its
  * subscriptions, so this one never was. An abort, which no policy counts or repeats.
  */
-export class StreamShown extends AbortError {
-  readonly [SHOWN] = true;
-}
+export class StreamShown extends AbortError {}
+const streamShown = new Brand<StreamShown>('stream-shown');
+streamShown.put(StreamShown);
 
-/** Safe for any error: a Proxy may throw when it is looked at. */
 export function isStreamShown(error: unknown): boolean {
-  try {
-    return (error as { [SHOWN]?: unknown } | null | undefined)?.[SHOWN] === true;
-  } catch {
-    return false;
-  }
+  return streamShown.isOn(error);
 }
 
 /** Calls the protected function for its stream or iterator. */

@@ -1,8 +1,8 @@
 import { isAsyncFunction } from 'node:util/types';
 import { distance } from 'fastest-levenshtein';
+import { policyBrand } from './brand.js';
 import { type Duration, MAX_DURATION, parseDuration } from './duration.js';
 import { ResilienceConfigError } from './errors.js';
-import { isPolicy } from './policy-brand.js';
 
 /** Reads one field: the value to use, or a sentence for the list of problems. */
 export type Rule<T> = (value: unknown) => { value: T } | Problem;
@@ -96,7 +96,9 @@ function asRecord(input: unknown, path: string, issues: Issues): Record<string, 
 
 /** Whether a value may hold options: no list, and no policy, whose fields are not for others to set. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPolicy(value);
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !policyBrand.isOn(value)
+  );
 }
 
 /** `; did you mean "x"?` for the nearest known name, or nothing where none is near. */
@@ -116,7 +118,7 @@ export function show(value: unknown): string {
   try {
     if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
     if (typeof value !== 'object' || value === null) return String(value);
-    if (isPolicy(value)) return `a policy (${String(value.kind)} ${show(value.name)})`;
+    if (policyBrand.isOn(value)) return `a policy (${value.kind} ${show(value.name)})`;
     return ((JSON.stringify(value) as string | undefined) ?? 'an object').slice(0, 80);
   } catch {
     return 'an object';

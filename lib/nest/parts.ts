@@ -9,7 +9,7 @@ import type { Policy, PolicySetting } from '../core/policy.js';
 import type { RateLimitOptions } from '../core/rate-limiter/options.js';
 import { RateLimitPolicy } from '../core/rate-limiter/rate-limiter.js';
 import { RetryPolicy } from '../core/retry/retry.js';
-import { RetryConfig } from '../core/retry/retry-config.js';
+import { isRetryConfig } from '../core/retry/retry-config.js';
 import { SyncRetryPolicy } from '../core/retry/retry-sync.js';
 import { type TimeLimitOptions, TimeLimitPolicy } from '../core/time-limit.js';
 import { isRecord } from '../core/validation.js';
@@ -92,7 +92,7 @@ function makeFallback(given: FallbackGiven, setting: Setting): Policy {
 
 /** `given` over `defaults`; a complete configuration has none of its own left open. */
 export function withDefaults(given: unknown, defaults: object | undefined): unknown {
-  if (defaults === undefined || given instanceof RetryConfig || !isOptions(given)) return given;
+  if (defaults === undefined || isRetryConfig(given) || !isOptions(given)) return given;
   const written = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(written) };
 }

@@ -1,13 +1,12 @@
 import type { OnModuleInit } from '@nestjs/common';
+import { Brand } from '../core/brand.js';
 import { ResilienceConfigError } from '../core/errors.js';
 import { OPTIONS_OF_A_REQUEST } from './messages.js';
 import type { ResilienceRegistry } from './registry.js';
 
-const BRAND = Symbol.for('nestjs-bulwark:is-registry-handle');
-
 /** Whether it is a handle, of whichever installed copy: a testing module may give a mock in its place. */
 export function isRegistryHandle(value: object): value is RegistryHandle {
-  return (value as { [BRAND]?: unknown })[BRAND] === true;
+  return handleBrand.isOn(value);
 }
 
 /**
@@ -15,7 +14,6 @@ export function isRegistryHandle(value: object): value is RegistryHandle {
  * may come from instances that are to have it.
  */
 export class RegistryHandle implements OnModuleInit {
-  readonly [BRAND] = true;
   readonly #waiting: ((registry: ResilienceRegistry) => void)[] = [];
   #registry: ResilienceRegistry | undefined;
 
@@ -35,3 +33,6 @@ export class RegistryHandle implements OnModuleInit {
     if (this.#registry === undefined) throw new ResilienceConfigError([OPTIONS_OF_A_REQUEST]);
   }
 }
+
+const handleBrand = new Brand<RegistryHandle>('is-registry-handle');
+handleBrand.put(RegistryHandle);

@@ -69,6 +69,15 @@ describe.each(copies)('the %s copy', (_which, copy, other) => {
     expect(await polled).toEqual({ value: 'polled' });
   });
 
+  it('takes a budget and a configuration of the other', async () => {
+    const budget = new other.RetryBudget({ ratio: 0, minPerSecond: 0 }, { runtime: lab.runtime });
+    const policy = copy.retry(new other.RetryConfig({ maxAttempts: 7 }), { runtime: lab.runtime });
+    expect(policy.options.maxAttempts).toBe(7);
+    policy.configure({ budget });
+    const outcome = await lab.errorOf(policy.execute(() => Promise.reject(down)));
+    expect(outcome).toMatchObject({ reason: 'budget' });
+  });
+
   it('takes no deadline that the caller has set for a failure', async () => {
     const breaker = copy.CircuitBreaker;
     const guard = new breaker('b', { failureThreshold: 1 }, { runtime: lab.runtime });

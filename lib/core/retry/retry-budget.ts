@@ -1,3 +1,4 @@
+import { Brand } from '../brand.js';
 import type { Duration } from '../duration.js';
 import { ResilienceConfigError } from '../errors.js';
 import type { Layer, Stage } from '../policy.js';
@@ -111,6 +112,9 @@ function sum(ring: Int32Array): number {
   return total;
 }
 
+const retryBudget = new Brand<RetryBudget>('retry-budget');
+retryBudget.put(RetryBudget);
+
 /** One call begins under a policy with `budget`, unless what stands around it has paid for that call. */
 export function payInto(budget: RetryBudget | undefined, around: readonly Stage[]): void {
   if (budget === undefined) return;
@@ -119,7 +123,7 @@ export function payInto(budget: RetryBudget | undefined, around: readonly Stage[
 
 /** A budget, or the name of one. */
 export const budgetRule: Rule<RetryBudget | string> = (value) =>
-  value instanceof RetryBudget || (typeof value === 'string' && value !== '')
+  retryBudget.isOn(value) || (typeof value === 'string' && value !== '')
     ? { value }
     : { problem: 'must be a RetryBudget or the name of one' };
 

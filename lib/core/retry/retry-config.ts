@@ -1,3 +1,4 @@
+import { Brand } from '../brand.js';
 import { type Runtime, defaultRuntime } from '../runtime.js';
 import { Issues, readOptions } from '../validation.js';
 import { delayAfter } from './backoff.js';
@@ -46,6 +47,14 @@ export class RetryConfig implements ResolvedRetryOptions {
   }
 }
 
+const retryConfig = new Brand<RetryConfig>('retry-config');
+retryConfig.put(RetryConfig);
+
+/** Of whichever installed copy. */
+export function isRetryConfig(options: unknown): options is RetryConfig {
+  return retryConfig.isOn(options);
+}
+
 /** @throws ResilienceConfigError */
 export function resolveRetryOptions(options: unknown, path: string): ResolvedRetryOptions {
   const issues = new Issues();
@@ -60,6 +69,6 @@ export function readRetryOptions(
   path: string,
   issues: Issues,
 ): ResolvedRetryOptions {
-  if (options instanceof RetryConfig) return options;
+  if (isRetryConfig(options)) return options;
   return readOptions(retrySchema, options, path, issues);
 }

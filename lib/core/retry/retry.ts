@@ -14,7 +14,7 @@ import { type Runtime, runtimeWith } from '../runtime.js';
 import { type LiveOptions, changedOptions, givenOptions, prepared } from '../live-options.js';
 import { type ResolvedRetryOptions, type RetryOptions, retrySchema } from './options.js';
 import { type RetryBudget, payInto, requireBudget } from './retry-budget.js';
-import { RetryConfig, resolveRetryOptions } from './retry-config.js';
+import { type RetryConfig, isRetryConfig, resolveRetryOptions } from './retry-config.js';
 import { RetryDecision } from './retry-decision.js';
 import { FirstAttempt } from './first-attempt.js';
 import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
@@ -98,7 +98,7 @@ export class RetryPolicy extends Policy implements Layer {
    */
   prepare(changes: RetryOptions | RetryConfig): () => void {
     return prepared(changes, (asked) => {
-      const given = asked instanceof RetryConfig ? {} : this.#given; // which is complete
+      const given = isRetryConfig(asked) ? {} : this.#given; // which is complete
       const live: LiveOptions<ResolvedRetryOptions> = { given, inForce: this.options };
       const changed = changedOptions(live, asked, retrySchema, `retry(${this.name})`);
       const rules = this.#rulesOf(changed.inForce);

@@ -104,7 +104,8 @@ function enter(
   call: CallContext | undefined,
 ): unknown {
   calls.stored = true;
-  if (!storesInMaps) return calls.storage.run(call as CallContext, begin, work, self, args, call);
+  if (!storesInMaps)
+    return calls.storage.run(call as CallContext, callAdopting, work, self, args, call);
   const scope = new AsyncResource('bulwark.call');
   return scope.runInAsyncScope(storeAndRun, undefined, work, self, args, call);
 }
@@ -116,11 +117,11 @@ function storeAndRun(
   call: CallContext | undefined,
 ): unknown {
   calls.storage.enterWith(call as CallContext); // for this scope
-  return begin(work, self, args, call);
+  return callAdopting(work, self, args, call);
 }
 
-/** A query that begins when it is awaited is awaited here, inside its call. */
-function begin(
+/** Calls the function and adopts what it returns: a query that begins when it is awaited does so here, inside its call. */
+function callAdopting(
   work: Work,
   self: unknown,
   args: readonly unknown[] | undefined,

@@ -6,6 +6,7 @@ import {
   ROUTE_ARGS_METADATA,
 } from '@nestjs/common/constants.js';
 import type { ApplicationConfig } from '@nestjs/core';
+import { levelsOf } from './levels.js';
 
 const ENHANCERS = [
   GUARDS_METADATA,
@@ -39,15 +40,13 @@ export function globalEnhancersOf(config: ApplicationConfig): unknown[] {
 /** By name, inherited ones included, but not those that are overridden. */
 function methodsOf(prototype: object): Map<string, object> {
   const methods = new Map<string, object>();
-  let level: unknown = prototype;
-  while (typeof level === 'object' && level !== null && level !== Object.prototype) {
+  for (const level of levelsOf(prototype)) {
     for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
       const method: unknown = value;
       if (typeof method === 'function' && key !== 'constructor' && !methods.has(key)) {
         methods.set(key, method);
       }
     }
-    level = Object.getPrototypeOf(level);
   }
   return methods;
 }

@@ -1,6 +1,7 @@
 import type { Work } from '../core/context.js';
 import type { PolicySpec } from './policy-spec.js';
 import { processWide } from '../core/process-wide.js';
+import { levelsOf } from './levels.js';
 
 /** A decorated method: what stands around it, until an application resolves it. */
 export interface ProtectedMethod {
@@ -61,19 +62,12 @@ export function recordsAt({
  */
 export function protectedMethodsOf(host: unknown): ProtectedMethod[] {
   const methods = new Set<ProtectedMethod>();
-  let level = host;
-  while (isHost(level)) {
+  for (const level of levelsOf(host)) {
     for (const key of Reflect.ownKeys(level)) {
       const method = protectedMethodOf(Object.getOwnPropertyDescriptor(level, key)?.value);
       if (method !== undefined) methods.add(method);
       for (const record of recordsAt({ target: level, key })) methods.add(record);
     }
-    level = Object.getPrototypeOf(level);
   }
   return [...methods];
-}
-
-function isHost(level: unknown): level is object {
-  if (level === Object.prototype || level === Function.prototype) return false;
-  return typeof level === 'function' || (typeof level === 'object' && level !== null);
 }

@@ -1,10 +1,21 @@
-import { EventHub, bulkhead, rateLimit, timeLimit } from 'nestjs-bulwark/core';
+import {
+  type BulkheadOptions,
+  type BulkheadPolicy,
+  EventHub,
+  bulkhead,
+  rateLimit,
+  timeLimit,
+} from 'nestjs-bulwark/core';
 import { type Deferred, Lab, deferred, settled } from '../support/lab.js';
 
 let lab: Lab;
 beforeEach(() => {
   lab = new Lab();
 });
+
+/** A bulkhead of one, with a queue. */
+const oneSlot = (options?: BulkheadOptions): BulkheadPolicy =>
+  bulkhead({ maxConcurrent: 1, maxQueue: 5, ...options }, { runtime: lab.runtime });
 
 /** Work that is told when to end, by its number. */
 class Works {
@@ -55,7 +66,7 @@ describe('a call that leaves a queue leaves it once', () => {
   });
 
   it('where a listener to its abort makes room in a bulkhead', async () => {
-    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
+    const slots = oneSlot();
     const leaving = new AbortController();
     leaving.signal.addEventListener('abort', () => slots.configure({ maxConcurrent: 2 }));
     const works = new Works();
@@ -89,7 +100,7 @@ describe('a call that leaves a queue leaves it once', () => {
   });
 
   it('where one of two calls that are aborted together changes the limit in between', async () => {
-    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
+    const slots = oneSlot();
     const around = timeLimit('1h', { runtime: lab.runtime });
     const works = new Works();
     void settled(slots.execute(works.start('a')));
@@ -115,7 +126,7 @@ describe('a call that leaves a queue leaves it once', () => {
 
 describe('a queue keeps its order', () => {
   it('where the first call that starts makes another one', async () => {
-    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
+    const slots = oneSlot();
     const works = new Works();
     void settled(slots.execute(works.start('a')));
     void settled(
@@ -129,7 +140,7 @@ describe('a queue keeps its order', () => {
   });
 
   it('and starts no more than there is room for, where the first call that starts takes room away', async () => {
-    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
+    const slots = oneSlot();
     const works = new Works();
     void settled(slots.execute(works.start('a')));
     void settled(slots.execute(works.start('b', () => slots.configure({ maxConcurrent: 1 }))));
@@ -145,7 +156,7 @@ describe('a queue keeps its order', () => {
 
 describe('a call that waits when the deadline around it has come, and its timer is late,', () => {
   it('is started where the call around it ends before that and leaves it behind', async () => {
-    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5 }, { runtime: lab.runtime });
+    const slots = oneSlot();
     const works = new Works();
     for (const [holder, waiting] of [
       ['a', 'b'],
@@ -177,10 +188,7 @@ describe('a call that waits when the deadline around it has come, and its timer 
 
 describe('a call that has waited too long', () => {
   it('does not start where room comes before the timer that is late', async () => {
-    const slots = bulkhead(
-      { maxConcurrent: 1, maxQueue: 5, queueTimeout: 100 },
-      { runtime: lab.runtime },
-    );
+    const slots = oneSlot({ queueTimeout: 100 });
     const works = new Works();
     void settled(slots.execute(works.start('a')));
     const b = settled(slots.execute(works.start('b')));
@@ -196,10 +204,7 @@ describe('a call that has waited too long', () => {
   });
 
   it('has not waited too long in the very instant in which its time is over', async () => {
-    const slots = bulkhead(
-      { maxConcurrent: 1, maxQueue: 5, queueTimeout: 100 },
-      { runtime: lab.runtime },
-    );
+    const slots = oneSlot({ queueTimeout: 100 });
     const works = new Works();
     void settled(slots.execute(works.start('a')));
     void settled(slots.execute(works.start('b')));

@@ -97,9 +97,9 @@ export class RetryRun {
       this.policy.attempts--;
       throw error;
     }
-    const givenUp = call.abortedWith(error) || isAbortError(error);
-    if (!call.abortedWith(error) && decision.retriesError(error)) return;
-    calls[givenUp ? 'aborted' : 'not_retryable']++;
+    const isCallers = call.abortedWith(error);
+    if (!isCallers && decision.retriesError(error)) return;
+    calls[isCallers || isAbortError(error) ? 'aborted' : 'not_retryable']++;
     throw error;
   }
 

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import type { ResilienceEvent, ResilienceEventType } from '../../core/events.js';
+import { levelsOf } from '../levels.js';
 
 /** Which events a method wants. */
 export interface EventFilter {
@@ -34,8 +35,7 @@ export function* subscriptionsIn(
   prototype: unknown,
 ): Iterable<readonly [string | symbol, EventSubscription]> {
   const seen = new Set<string | symbol>();
-  let level = prototype;
-  while (typeof level === 'object' && level !== null && level !== Object.prototype) {
+  for (const level of levelsOf(prototype)) {
     for (const key of Reflect.ownKeys(level)) {
       const method: unknown = Object.getOwnPropertyDescriptor(level, key)?.value;
       if (typeof method !== 'function' || seen.has(key)) continue;
@@ -43,7 +43,6 @@ export function* subscriptionsIn(
       const { onFunction, onPlace } = subscriptionsAt(level, key, method);
       for (const each of new Set([...onFunction, ...onPlace])) yield [key, each];
     }
-    level = Object.getPrototypeOf(level);
   }
 }
 

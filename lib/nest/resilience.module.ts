@@ -1,24 +1,15 @@
-import {
-  type BeforeApplicationShutdown,
-  type DynamicModule,
-  Global,
-  Inject,
-  Module,
-  type OnApplicationShutdown,
-  type Provider,
-} from '@nestjs/common';
-import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { asyncProviders } from './async-options.js';
 import { CircuitBreakerRegistry } from './circuit-breaker-registry.js';
 import { ResilienceConfigurator } from './configurator.js';
-import { addExceptionFilter } from './exception-filter.js';
+import { ResilienceCoreModule } from './core.module.js';
 import { featureModule } from './features.js';
 import { ResilienceHealthIndicator } from './health.js';
 import { EventBinder } from './events/event-binder.js';
 import { ResilienceEvents } from './events/resilience-events.js';
 import { ResilienceInspector } from './inspector/inspector.js';
 import { StartUpReport } from './inspector/start-up-report.js';
-import { InstanceBinder } from './instance-binder.js';
 import type {
   ModuleVisibility,
   ResilienceModuleAsyncOptions,
@@ -27,79 +18,12 @@ import type {
 import { readLateOptions, readModuleOptions } from './module-schema.js';
 import type { NamedOptions } from './named-options.js';
 import { namedProviders, publishConfigured } from './named-providers.js';
-import { handleFor } from './options-circle.js';
 import { ResilienceRegistry } from './registry.js';
-import { RegistryHandle } from './registry-handle.js';
 import { requireRoot } from './root.js';
-import { startRegistry } from './start-up.js';
-import { MODULE_OPTIONS, REGISTRY, REGISTRY_HANDLE } from './tokens.js';
+import { MODULE_OPTIONS, REGISTRY } from './tokens.js';
 
 const PUBLISHER = Symbol('nestjs-bulwark:publisher');
 const ROOT_CHECK = Symbol('nestjs-bulwark:root-check');
-const FILTER = Symbol('nestjs-bulwark:exception-filter');
-
-/** Holds one application's registry; global, since every decorated class asks for it. */
-@Global()
-@Module({})
-class ResilienceCoreModule implements BeforeApplicationShutdown, OnApplicationShutdown {
-  constructor(@Inject(REGISTRY) private readonly registry: ResilienceRegistry) {}
-
-  /** Nest waits next until its servers have answered their requests. */
-  beforeApplicationShutdown(): void {
-    this.registry.endWaits();
-  }
-
-  onApplicationShutdown(): void {
-    this.registry.close();
-  }
-
-  static with(
-    options: Provider[],
-    read: typeof readModuleOptions,
-    imports: DynamicModule['imports'] = [],
-  ): DynamicModule {
-    return {
-      module: ResilienceCoreModule,
-      imports,
-      providers: [
-        ...options,
-        { provide: RegistryHandle, useFactory: () => new RegistryHandle() },
-        {
-          provide: REGISTRY_HANDLE,
-          inject: [RegistryHandle, ModulesContainer],
-          useFactory: handleFor,
-        },
-        {
-          provide: REGISTRY,
-          inject: [MODULE_OPTIONS, ModulesContainer, RegistryHandle],
-          useFactory: (given: unknown, modules: ModulesContainer, handle: RegistryHandle) => {
-            const registry = startRegistry((issues) => read(given, issues), modules, {
-              core: ResilienceCoreModule,
-              root: ResilienceModule,
-            });
-            handle.fill(registry);
-            return registry;
-          },
-        },
-        {
-          provide: InstanceBinder,
-          inject: [REGISTRY, ModulesContainer, ApplicationConfig],
-          useFactory: (
-            registry: ResilienceRegistry,
-            modules: ModulesContainer,
-            config: ApplicationConfig,
-          ) => new InstanceBinder(registry, modules, config),
-        },
-        {
-          provide: FILTER,
-          inject: [REGISTRY, HttpAdapterHost, ApplicationConfig],
-          useFactory: addExceptionFilter,
-        },
-      ],
-      exports: [REGISTRY, REGISTRY_HANDLE, MODULE_OPTIONS],
-    };
-  }
-}
 
 /**
  * Resilience for a Nest application: `forRoot` or `forRootAsync` once, in the root module, and
@@ -128,7 +52,10 @@ export class ResilienceModule {
    */
   static forRoot(options: ResilienceModuleOptions & ModuleVisibility = {}): DynamicModule {
     const provider = { provide: MODULE_OPTIONS, useValue: options };
-    return root(ResilienceCoreModule.with([provider], readModuleOptions), options);
+    return root(
+      ResilienceCoreModule.with([provider], readModuleOptions, ResilienceModule),
+      options,
+    );
   }
 
   /**
@@ -137,7 +64,10 @@ export class ResilienceModule {
    */
   static forRootAsync(options: ResilienceModuleAsyncOptions): DynamicModule {
     const providers = asyncProviders(options);
-    return root(ResilienceCoreModule.with(providers, readLateOptions, options.imports), options);
+    return root(
+      ResilienceCoreModule.with(providers, readLateOptions, ResilienceModule, options.imports),
+      options,
+    );
   }
 
   /**

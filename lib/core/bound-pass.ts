@@ -11,12 +11,23 @@ export abstract class BoundPass implements Pass {
   abstract release(): void;
   abstract uncount(): void;
 
+  /** Whether they are kept for its next call. */
+  protected get keepsSettlers(): boolean {
+    return true;
+  }
+
   get settlers(): Settlers {
-    return (this.#settlers ??= settlersOf(this));
+    if (this.#settlers !== undefined) return this.#settlers;
+    const settlers = settlersOf(this);
+    if (this.keepsSettlers) this.#settlers = settlers;
+    return settlers;
   }
 
   get unstoredSettlers(): Settlers {
-    return (this.#unstoredSettlers ??= unstoredSettlersOf(this));
+    if (this.#unstoredSettlers !== undefined) return this.#unstoredSettlers;
+    const settlers = unstoredSettlersOf(this);
+    if (this.keepsSettlers) this.#unstoredSettlers = settlers;
+    return settlers;
   }
 }
 

@@ -10,6 +10,14 @@ export abstract class Admission extends BoundPass {
     super();
   }
 
+  /**
+   * Not for a member of a keyed family: they would take 200 bytes of each key, and a processor that
+   * goes from key to key has none of them at hand.
+   */
+  protected override get keepsSettlers(): boolean {
+    return this.machine.rules.family === undefined;
+  }
+
   succeed(value: unknown): void {
     const { machine } = this;
     const { rules } = machine;

@@ -14,7 +14,6 @@ import { type BreakerKeyFunction, boundedKey } from './breaker-key.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { type KeyedBreakerSummary, KeyedMembers } from './keyed-members.js';
 import { Machine } from './machine.js';
-import { MemberPass } from './member-pass.js';
 import {
   type BreakerOptionsInForce,
   type CircuitBreakerOptions,
@@ -127,7 +126,7 @@ export class KeyedCircuitBreakers extends Policy {
         const machine = this.#machineOf(boundedKey(this.#keyFrom(keyOf, args)));
         const pass = machine.admit();
         refused = machine;
-        return pass && new MemberPass(pass);
+        return pass;
       },
       refusal: () => (refused as Gate).refusal(),
     };

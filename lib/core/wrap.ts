@@ -1,6 +1,7 @@
 import { asyncAdapters } from './async-iterable/async-iterable.js';
 import type { CompiledPipeline } from './compile.js';
-import { isThenable, isUselessPromise } from './thenable.js';
+import type { Run } from './policy.js';
+import { isThenable } from './thenable.js';
 import type { CallContext } from './call-context.js';
 import { type Work, beginCall } from './context.js';
 import {
@@ -99,9 +100,21 @@ function callUnknown(
   );
   answered = true;
   if (stream === undefined) return result;
-  isUselessPromise(result);
   const open = reopening(stream.value, openingOf(work, self, args));
-  return stream.adapter.adapt(pipeline, open, { self, args });
+  const free = isThenable(result) ? freedBy(result, pipeline) : pipeline;
+  return stream.adapter.adapt(free, open, { self, args });
+}
+
+/** The pipeline once a first look is over: gates around a layer get back what it holds a few turns later. */
+function freedBy(look: PromiseLike<unknown>, pipeline: CompiledPipeline): CompiledPipeline {
+  let over = false;
+  const ends = (): void => {
+    over = true;
+  };
+  const end = look.then(ends, ends);
+  const run: Run = (...call) =>
+    over ? pipeline.run(...call) : end.then(() => pipeline.run(...call));
+  return { run, runSync: run };
 }
 
 /** The result of `run`; what it throws is the probe's own once a stream has shown itself. */

@@ -1,9 +1,11 @@
 /** What a function of no declared type returns is seen in its first call only: of a stream that is no call yet. */
 import {
+  Bulkhead,
   CircuitBreaker,
   KeyedCircuitBreakers,
   type Policy,
   RateLimit,
+  TimeLimit,
   adaptiveLimit,
   bulkhead,
   clientThrottle,
@@ -114,4 +116,77 @@ describe.each(POLICIES)('R82: %s', (_what, make) => {
     const unknown = await figuresAfter(make, around, () => items());
     expect(unknown).toEqual(await figuresAfter(make, around, items));
   });
+});
+
+/** With room for one call only, and something inside that answers with a promise. */
+const NARROW: readonly [string, Make][] = [
+  [
+    'a bulkhead around a retry',
+    (lab) => pipeline(bulkhead({ maxConcurrent: 1 }, lab), retry({}, lab)),
+  ],
+  [
+    'a bulkhead around a time limit',
+    (lab) => pipeline(bulkhead({ maxConcurrent: 1 }, lab), timeLimit('1s', lab)),
+  ],
+  [
+    'a bulkhead around a hedge',
+    (lab) => pipeline(bulkhead({ maxConcurrent: 1 }, lab), hedge({ delay: '1s' }, lab)),
+  ],
+  [
+    'an adaptive limit around a time limit',
+    (lab) => pipeline(adaptiveLimit({ maxLimit: 1 }, lab), timeLimit('1s', lab)),
+  ],
+  [
+    'a rate limit around a retry',
+    (lab) => pipeline(rateLimit({ limit: 1, interval: '1h' }, lab), retry({}, lab)),
+  ],
+  [
+    'a rate limit that lets calls wait',
+    (lab) => rateLimit({ limit: 1, interval: '1h', maxWait: '2h' }, lab),
+  ],
+  [
+    'a half-open breaker around a retry',
+    async (lab) => {
+      const options = { failureThreshold: 1, recoveryTimeout: 1, halfOpenMaxCalls: 1 };
+      const breaker = new CircuitBreaker('prices', options, lab);
+      await settled(breaker.execute(() => Promise.reject(down)));
+      lab.clock.jump(1);
+      return pipeline(breaker, retry({}, lab));
+    },
+  ],
+];
+
+async function readAll(stream: AsyncIterable<string>): Promise<string[]> {
+  const read: string[] = [];
+  for await (const item of stream) read.push(item);
+  return read;
+}
+
+describe.each(NARROW)('R43: %s, with room for one', (_name, make) => {
+  it('has that room for the stream that the first call shows', async () => {
+    const lab = new Lab();
+    const read = (await make(lab)).wrap(() => items());
+    expect(await settled(readAll(read()))).toEqual({ value: ['fine'] });
+  });
+});
+
+it('R43: a token that the first look gives back wakes the one who waits for it', async () => {
+  const lab = new Lab();
+  const limit = rateLimit({ limit: 1, interval: 1000, maxWait: 5000 }, lab);
+  const started: number[] = [];
+  limit.wrap(() => items())(); // never read: no call
+  const waiting = limit.execute(() => void started.push(lab.clock.now()));
+  await lab.resultOf(waiting);
+  expect(started).toEqual([0]);
+});
+
+it('R43: room for one is enough for the Observable that a first call shows', async () => {
+  class Guarded {
+    @Bulkhead({ maxConcurrent: 1 })
+    @TimeLimit('1s')
+    latest() {
+      return of('fine');
+    }
+  }
+  expect(await lastValueFrom(new Guarded().latest())).toBe('fine');
 });

@@ -154,6 +154,7 @@ export class Limiter implements Gate, WaitRules {
 
   #takeBack(): void {
     this.#bucket.giveBack();
+    this.#queue.reschedule();
     this.calls.permitted--;
   }
 

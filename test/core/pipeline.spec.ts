@@ -3,6 +3,7 @@ import {
   CircuitBreaker,
   CircuitBreakerError,
   type Policy,
+  RetryBudget,
   RetryExhaustedError,
   TimeoutError,
   bulkhead,
@@ -91,6 +92,26 @@ describe('a pipeline', () => {
     });
     expect(work).toHaveBeenCalledTimes(1);
     expect(policy.snapshot()).toMatchObject({ calls: { deadline: 1 }, attempts: 1 });
+  });
+
+  it('R61 no retry is announced or paid for after the limit, whoever the limit has ended', async () => {
+    const onRetry = jest.fn();
+    const budget = new RetryBudget({ ratio: 0, minPerSecond: 1 }, { runtime: lab.runtime });
+    const retries = retry({ baseDelay: 8, budget, onRetry }, { runtime: lab.runtime });
+    const hedged = hedge({ delay: 3 }, { runtime: lab.runtime });
+    const tries = [(): unknown => after(7, failing), (): unknown => after(3)];
+    const running = settled(
+      pipeline(limitedTo(5), hedged, retries).execute(({ signal }) => {
+        expect(signal.aborted).toBe(false);
+        return tries.shift()?.();
+      }),
+    );
+    const before = budget.balance;
+    await lab.clock.runAll();
+    expect(await running).toMatchObject({ error: { code: 'TIMEOUT' } });
+    expect(onRetry).not.toHaveBeenCalled();
+    expect(budget.balance).toBe(before);
+    expect(retries.snapshot().calls).toMatchObject({ deadline: 1, aborted: 0 });
   });
 
   it('R61 each attempt has what is left of the total, or its own limit where that is less', async () => {

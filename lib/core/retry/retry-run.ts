@@ -145,11 +145,13 @@ export class RetryRun {
   #reasonToStop(delay: number): RetryExhaustedReason | undefined {
     const { options, budget } = this.rules;
     const { runtime } = this.policy;
-    const { remainingTime } = this.target.call;
+    const { cancellation, remainingTime } = this.target.call;
     const ends = runtime.clock.now() + delay;
     if (options.maxDuration !== undefined && ends - this.startedAt > options.maxDuration) {
       return 'duration';
     }
+    // Gone by already, and forgotten with the call that it ended: a caller who left is known by now.
+    if (cancellation?.aborted === true) return 'deadline';
     // An attempt that begins at the deadline is as pointless as one that begins after it.
     if (remainingTime !== undefined && delay >= remainingTime) return 'deadline';
     return budget?.withdraw() === false ? 'budget' : undefined;

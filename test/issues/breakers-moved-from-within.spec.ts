@@ -73,6 +73,18 @@ describe('a rejection', () => {
     expect(await fail(breaker)).toMatchObject({ error: { state: 'isolated' } });
   });
 
+  it('tells it also where a listener has made a call that another state turned away', async () => {
+    const breaker = breakerWith({ recoveryTimeout: 1000 });
+    const stop = events.listen(({ type }) => {
+      if (type !== 'breaker.rejected') return;
+      stop();
+      breaker.isolate();
+      void fail(breaker);
+    });
+    await fail(breaker);
+    expect(await fail(breaker)).toMatchObject({ error: { state: 'open', remainingTimeout: 1000 } });
+  });
+
   it.each([
     ['tryAcquire has told nobody', 'enforce', (breaker: CircuitBreaker) => breaker.tryAcquire()],
     ['shadow mode has told nobody', 'shadow', (breaker: CircuitBreaker) => breaker.tryAcquire()],

@@ -109,11 +109,11 @@ export class Machine extends Totals implements Gate {
     const enforced = this.options.mode === 'enforce';
     const { events } = this.rules.runtime;
     const state = this.#state;
-    this.#remembered().refusing = state; // a listener may move it on
     if (events?.listening === true) {
       const type = enforced ? 'breaker.rejected' : 'breaker.spared';
       events.emit(type, this.#source, { state: state.name });
     }
+    this.#remembered().refusing = state; // a listener may have moved it on, and made a call of its own
     if (enforced) {
       this.rejected++;
       return undefined;

@@ -48,6 +48,11 @@ export class CallContext {
     return nearest === undefined ? undefined : Math.max(0, nearest);
   }
 
+  /** For logs: what stands around the call is not theirs to see. */
+  toJSON(): { attempt: number; remainingTime: number | undefined } {
+    return { attempt: this.attempt, remainingTime: this.remainingTime };
+  }
+
   forAttempt(attempt: number): CallContext {
     if (attempt === this.attempt) return this;
     return new CallContext(attempt, this.cancellation, this.progress, this.lingering);

@@ -22,6 +22,13 @@ export type RetryExhaustedReason = 'attempts' | 'duration' | 'budget' | 'deadlin
 export abstract class ResilienceError extends Error {
   declare readonly code: string;
 
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    // The instance's own, as of Node's errors: JSON, logs and copies show it.
+    const code = brandOf(this);
+    if (typeof code === 'string') this.code = code;
+  }
+
   /** `instanceof ResilienceError` holds for the errors of another installed copy too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this === ResilienceError) return brandOf(value) !== undefined;
@@ -73,7 +80,8 @@ function circuitMessage(name: string, state: CircuitState, remaining?: number): 
 export class RetryExhaustedError extends ResilienceError {
   declare readonly code: 'RETRY_EXHAUSTED';
   readonly attempts: number;
-  readonly lastException: unknown;
+  /** The same as `cause`; like it, not shown by JSON and logs. */
+  declare readonly lastException: unknown;
   readonly reason: RetryExhaustedReason;
 
   constructor(details: {
@@ -86,7 +94,7 @@ export class RetryExhaustedError extends ResilienceError {
       cause: lastException,
     });
     this.attempts = attempts;
-    this.lastException = lastException;
+    Object.defineProperty(this, 'lastException', { value: lastException, configurable: true });
     this.reason = reason;
   }
 }
@@ -169,7 +177,7 @@ interface ErrorsByCode {
 /** The `code` of an error of this library: `'CIRCUIT_OPEN'`, `'TIMEOUT'` and the like. */
 export type ResilienceErrorCode = keyof ErrorsByCode;
 
-// On the prototypes: an instance costs no property more, and a minifier cannot change them.
+// On the prototypes, where a minifier cannot change them.
 for (const [type, name, code] of [
   [CircuitBreakerError, 'CircuitBreakerError', 'CIRCUIT_OPEN'],
   [RetryExhaustedError, 'RetryExhaustedError', 'RETRY_EXHAUSTED'],
@@ -179,9 +187,11 @@ for (const [type, name, code] of [
   [ThrottledError, 'ThrottledError', 'THROTTLED'],
   [ResilienceConfigError, 'ResilienceConfigError', 'INVALID_CONFIG'],
 ] as const) {
-  const fixed = { writable: true, configurable: true };
-  Object.defineProperty(type.prototype, 'name', { value: name, ...fixed });
-  Object.defineProperty(type.prototype, 'code', { value: code, ...fixed });
+  Object.defineProperty(type.prototype, 'name', {
+    value: name,
+    writable: true,
+    configurable: true,
+  });
   Object.defineProperty(type.prototype, BRAND, { value: code });
 }
 /** An AbortError is no failure, and has a brand of its own. */

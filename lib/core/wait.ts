@@ -4,13 +4,16 @@ import type { Runtime } from './runtime.js';
 import { ROUNDING } from './timed-queue.js';
 
 /**
- * Waits `delay` ms, from 5 ms on no less where the timer fires early. Rejects at once with the reason when the call is aborted, and with an AbortError
- * when the application shuts down. Timer and listeners are gone on every exit.
+ * Waits `delay` ms, from 5 ms on no less where the timer fires early. Rejects at once with the reason when
+ * the call is aborted, and with an AbortError when the application shuts down. Timer and listeners are gone
+ * on every exit.
+ * @param cause what is waited for after; of the AbortError
  */
 export function wait(
   delay: number,
   { clock, lifetime }: Runtime,
   cancellation?: Cancellation,
+  cause?: unknown,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let over = false;
@@ -35,6 +38,8 @@ export function wait(
       if (leave !== undefined) leaves.push(leave);
     };
     listen(() => cancellation?.onAbort((reason) => finish(() => reject(reason))));
-    listen(() => lifetime?.onEnd(() => finish(() => reject(new AbortError('Shutting down')))));
+    const shutDown = (): void =>
+      reject(new AbortError('Shutting down', cause === undefined ? undefined : { cause }));
+    listen(() => lifetime?.onEnd(() => finish(shutDown)));
   });
 }

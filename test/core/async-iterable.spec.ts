@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Readable } from 'node:stream';
 import { jest } from '@jest/globals';
 import {
@@ -1298,4 +1299,16 @@ describe('R43 an iteration that a layer ends', () => {
     await settlePromises();
     expect(inside.stats.lastFailure).toEqual(new AbortError('The iteration was ended early'));
   });
+});
+
+it('R42 a protected iteration shows as little of itself as the generator that it stands for', () => {
+  const owner = {
+    secret: 'hunter2',
+    rows: retry().wrap(async function* (password: string) {
+      yield password.length;
+    }),
+  };
+  const rows = owner.rows('pass');
+  expect(JSON.stringify({ rows })).toBe('{"rows":{}}');
+  expect(inspect(rows, { depth: 9, showHidden: true })).not.toMatch(/hunter2|pass/);
 });

@@ -263,6 +263,15 @@ describe('a context', () => {
     expect(call.remainingTime).toBe(8000 - 2499);
   });
 
+  it('can be logged: it shows the attempt and the time left, and nothing around the call', async () => {
+    const policies = pipeline(
+      retry({}, { runtime: lab.runtime }),
+      timeLimit(100, { runtime: lab.runtime }),
+    );
+    const shown = await policies.execute((call) => JSON.stringify({ call }));
+    expect(shown).toBe('{"call":{"attempt":1,"remainingTime":100}}');
+  });
+
   it('is the same one for the same attempt', () => {
     expect(PLAIN.forAttempt(1)).toBe(PLAIN);
     expect(new CallContext(2).forAttempt(1)).not.toBe(PLAIN);

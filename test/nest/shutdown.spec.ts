@@ -72,7 +72,7 @@ describe('R33: app.close()', () => {
     await app.close();
     expect(lab.clock.pendingTimers).toBe(0);
     expect(await running).toMatchObject({
-      error: { name: 'AbortError', message: 'Shutting down' },
+      error: { name: 'AbortError', message: 'Shutting down', cause: down },
     });
     await lab.clock.runAll();
     expect(client.tries).toBe(1);

@@ -22,11 +22,16 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
   /** How the pipeline ended the iteration between two reads; the next read tells. */
   #untold: { error: unknown } | undefined;
 
-  constructor(
-    private readonly pipeline: CompiledPipeline,
-    private readonly open: Opening,
-    private readonly target?: CallTarget,
-  ) {}
+  // Nobody's to see: what prints or serialises a stream must not get at the receiver and its secrets.
+  readonly #pipeline: CompiledPipeline;
+  readonly #open: Opening;
+  readonly #target: CallTarget | undefined;
+
+  constructor(pipeline: CompiledPipeline, open: Opening, target?: CallTarget) {
+    this.#pipeline = pipeline;
+    this.#open = open;
+    this.#target = target;
+  }
 
   [Symbol.asyncIterator](): this {
     return this;
@@ -70,9 +75,9 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
         ignoreAbort = this.#enclosing.cancellation?.onAbort((reason) => this.#fail(reason));
       });
       const call = this.#enclosing.within(this.#scope).following(tries.progress);
-      const work = (): Promise<unknown> => tries.begin(enclosingCall() as CallContext, this.open);
+      const work = (): Promise<unknown> => tries.begin(enclosingCall() as CallContext, this.#open);
       const running = new Promise((resolve) => {
-        resolve(this.pipeline.run(work, this.target?.self, this.target?.args, call));
+        resolve(this.#pipeline.run(work, this.#target?.self, this.#target?.args, call));
       });
       const end = (tell: () => void): void => {
         ignoreAbort?.();

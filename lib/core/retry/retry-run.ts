@@ -41,7 +41,7 @@ export class RetryRun {
     for (let last = failed; ;) {
       const step = this.#decide(last);
       if ('done' in step) return step.done;
-      await this.#wait(step.delay);
+      await this.#wait(step.delay, last);
       if (this.target.call.remainingTime === 0) return this.#giveUp(last, 'deadline'); // it ended late
       const outcome = await this.#tryAgain();
       if ('done' in outcome) return outcome.done;
@@ -116,7 +116,7 @@ export class RetryRun {
   #nextDelay(failed: FailedAttempt): number | undefined {
     const { options } = this.rules;
     const { runtime } = this.policy;
-    const error = 'error' in failed ? failed.error : undefined;
+    const error = errorOf(failed);
     try {
       const delay = delayAfter(options, {
         attempt: this.#attempt,
@@ -161,7 +161,7 @@ export class RetryRun {
     this.policy.calls[reason]++;
     const { events } = this.policy.runtime;
     if (events?.listening === true) {
-      const error = 'error' in failed ? failed.error : undefined;
+      const error = errorOf(failed);
       events.emit('retry.exhausted', this.policy, { attempts: this.#attempt, error, reason });
     }
     if ('value' in failed) return failed.value;
@@ -173,7 +173,7 @@ export class RetryRun {
     const { options } = this.rules;
     const { runtime, name } = this.policy;
     const { events } = runtime;
-    const error = 'error' in failed ? failed.error : undefined;
+    const error = errorOf(failed);
     if (events?.listening === true) {
       events.emit('retry.scheduled', this.policy, { attempt: this.#attempt, error, delay });
     }
@@ -183,12 +183,12 @@ export class RetryRun {
     );
   }
 
-  async #wait(delay: number): Promise<void> {
+  async #wait(delay: number, failed: FailedAttempt): Promise<void> {
     const { policy, target } = this;
     const began = policy.runtime.clock.now();
     try {
       const { cancellation } = target.call;
-      await wait(delay, policy.runtime, cancellation);
+      await wait(delay, policy.runtime, cancellation, errorOf(failed));
       if (cancellation?.aborted === true) throw cancellation.reason; // since the timer fired
     } catch (reason) {
       policy.calls.aborted++;
@@ -235,6 +235,11 @@ export class RetryRun {
     }
     return { done: value };
   }
+}
+
+/** `undefined` where the attempt had a value. */
+function errorOf(failed: FailedAttempt): unknown {
+  return 'error' in failed ? failed.error : undefined;
 }
 
 /** The value of an attempt that had one; else throws its error. */

@@ -1,3 +1,4 @@
+import type { CallContext } from './call-context.js';
 import { unstoredCallEnds } from './context.js';
 import type { Pass, Settlers } from './policy.js';
 
@@ -10,6 +11,10 @@ export abstract class BoundPass implements Pass {
   abstract fail(error: unknown): void;
   abstract release(): void;
   abstract uncount(): void;
+
+  contextOf(call: CallContext): CallContext {
+    return call;
+  }
 
   /** Whether they are kept for its next call. */
   protected get keepsSettlers(): boolean {

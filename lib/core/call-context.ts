@@ -29,6 +29,8 @@ export class CallContext {
     readonly cancellation?: Cancellation,
     readonly progress?: Progress,
     readonly lingering?: Lingering,
+    /** Of half-open breakers that it is inside of. */
+    readonly probes?: readonly object[],
   ) {}
 
   /** Aborted when nobody waits for the call any more. */
@@ -55,17 +57,26 @@ export class CallContext {
 
   forAttempt(attempt: number): CallContext {
     if (attempt === this.attempt) return this;
-    return new CallContext(attempt, this.cancellation, this.progress, this.lingering);
+    const { cancellation, progress, lingering, probes } = this;
+    return new CallContext(attempt, cancellation, progress, lingering, probes);
   }
 
   /** The same call, to be stopped by `cancellation`. */
   within(cancellation: Cancellation): CallContext {
-    return new CallContext(this.attempt, cancellation, this.progress, this.lingering);
+    const { attempt, progress, lingering, probes } = this;
+    return new CallContext(attempt, cancellation, progress, lingering, probes);
   }
 
   /** The same call, with one who wants to know what work outlives its answer. */
   watchedBy(lingering: Lingering): CallContext {
-    return new CallContext(this.attempt, this.cancellation, this.progress, lingering);
+    const { attempt, cancellation, progress, probes } = this;
+    return new CallContext(attempt, cancellation, progress, lingering, probes);
+  }
+
+  /** The same call, as (a part of) a probe of a half-open breaker. */
+  during(probe: object): CallContext {
+    const { attempt, cancellation, progress, lingering, probes = [] } = this;
+    return new CallContext(attempt, cancellation, progress, lingering, [...probes, probe]);
   }
 
   /**
@@ -78,12 +89,13 @@ export class CallContext {
       cancellation === this.cancellation &&
       this.progress === undefined &&
       this.lingering === undefined;
-    return inherits ? this : new CallContext(this.attempt, cancellation);
+    if (inherits) return this;
+    return new CallContext(this.attempt, cancellation, undefined, undefined, this.probes);
   }
 
   /** The same call, whose attempts share `progress`. */
   following(progress: Progress): CallContext {
-    return new CallContext(this.attempt, this.cancellation, progress);
+    return new CallContext(this.attempt, this.cancellation, progress, undefined, this.probes);
   }
 
   /** The time-out behind an abort error: work that heeds its signal often rejects with one of its own. */

@@ -120,9 +120,10 @@ function fused(gates: readonly Gate[]): Gate | undefined {
 }
 
 function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
-  return (work, self, args, call) => {
-    const pass = gate.admit(args);
+  return (work, self, args, outer) => {
+    const pass = gate.admit(args, outer);
     if (pass === undefined) return refuse(gate.refusal());
+    const call = pass.contextOf(outer);
     const unstored = beginsUnstored(call);
     let result: unknown;
     let plainPromise: boolean;
@@ -144,9 +145,10 @@ function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {
 
 /** A gate in front of a step that delivers, for a caller who wants a promise. */
 function gateBefore(gate: Gate, next: Deliver, refuse: Refuse): Run {
-  return (work, self, args, call) => {
-    const pass = gate.admit(args);
+  return (work, self, args, outer) => {
+    const pass = gate.admit(args, outer);
     if (pass === undefined) return refuse(gate.refusal());
+    const call = pass.contextOf(outer);
     const answer = new PromisedAnswer();
     next(work, self, args, call, new SettlingReceiver(pass, call, answer));
     return answer.promise;
@@ -154,10 +156,14 @@ function gateBefore(gate: Gate, next: Deliver, refuse: Refuse): Run {
 }
 
 function deliveringGate(gate: Gate, next: Deliver): Deliver {
-  return (work, self, args, call, receiver) => {
-    const pass = gate.admit(args);
-    if (pass === undefined) failLater(receiver, gate.refusal());
-    else next(work, self, args, call, new SettlingReceiver(pass, call, receiver));
+  return (work, self, args, outer, receiver) => {
+    const pass = gate.admit(args, outer);
+    if (pass === undefined) {
+      failLater(receiver, gate.refusal());
+      return;
+    }
+    const call = pass.contextOf(outer);
+    next(work, self, args, call, new SettlingReceiver(pass, call, receiver));
   };
 }
 

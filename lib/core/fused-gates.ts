@@ -1,4 +1,5 @@
 import { BoundPass } from './bound-pass.js';
+import type { CallContext } from './call-context.js';
 import type { Gate, Pass } from './policy.js';
 
 /** Several gates as one: one step and one promise hop for all of them. */
@@ -7,15 +8,17 @@ export class FusedGates implements Gate {
 
   constructor(private readonly gates: readonly Gate[]) {}
 
-  admit(args?: readonly unknown[]): Pass | undefined {
+  admit(args?: readonly unknown[], call?: CallContext): Pass | undefined {
     const passes: Pass[] = [];
+    let inside = call;
     for (const gate of this.gates) {
-      const pass = gate.admit(args);
+      const pass = gate.admit(args, inside);
       if (pass === undefined) {
         this.#unwind(passes, gate.refusal());
         return undefined;
       }
       passes.push(pass);
+      if (inside !== undefined) inside = pass.contextOf(inside);
     }
     return new FusedPass(passes);
   }
@@ -34,6 +37,12 @@ export class FusedGates implements Gate {
 class FusedPass extends BoundPass {
   constructor(private readonly passes: readonly Pass[]) {
     super();
+  }
+
+  override contextOf(call: CallContext): CallContext {
+    let inside = call;
+    for (const pass of this.passes) inside = pass.contextOf(inside);
+    return inside;
   }
 
   succeed(value: unknown): void {

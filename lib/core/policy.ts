@@ -70,14 +70,19 @@ export interface Pass {
   fail(error: unknown): void;
   /** The call told nothing: it was given up. */
   release(): void;
+  /** The context in which the admitted call runs, given the one that it came with. */
+  contextOf(call: CallContext): CallContext;
   /** Before `release`: it was no call, but a first look at what a function returns (`StreamShown`). */
   uncount(): void;
 }
 
 /** Decides before a call and learns after it; never changes how often the work runs. */
 export interface Gate {
-  /** @param args the call's arguments; absent for an `execute` */
-  admit(args?: readonly unknown[]): Pass | undefined;
+  /**
+   * @param args the call's arguments; absent for an `execute`
+   * @param call its context; absent where only a permit is asked for
+   */
+  admit(args?: readonly unknown[], call?: CallContext): Pass | undefined;
   /** Why the last `admit()` gave nothing: a fresh error. */
   refusal(): Error;
   /** Takes its place where a layer inside it may answer before its work has ended. */

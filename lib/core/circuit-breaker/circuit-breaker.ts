@@ -163,7 +163,7 @@ export class CircuitBreaker extends Policy {
 
   /** Admission for callers who cannot wrap their work: settle the permit exactly once. */
   tryAcquire(): Permit | undefined {
-    const pass = this.#machine.admit();
+    const pass = this.#machine.admit(undefined, beginCall());
     return pass && permitFor(pass);
   }
 

@@ -1,3 +1,4 @@
+import type { CallContext } from '../call-context.js';
 import { CircuitState } from '../errors.js';
 import type { Pass } from '../policy.js';
 import { Admission } from './admission.js';
@@ -20,12 +21,15 @@ export class HalfOpen implements State {
     readonly openedAt: number,
   ) {}
 
-  admit(): Pass | undefined {
+  admit(call?: CallContext): Pass | undefined {
     const { clock } = this.machine;
     const now = clock.now();
     this.#dropExpired(now);
     // Changed options may have made certain what was not.
-    if (this.#moveOn(this.machine.lastFailure)) return this.machine.admit();
+    if (this.#moveOn(this.machine.lastFailure)) return this.machine.admit(undefined, call);
+    // A call inside a probe is a part of it: without a place of its own, it could take that from the probe.
+    if (call?.probes?.some((probe) => this.#probes.includes(probe as Probe)) === true)
+      return this.machine.admitUnheeded();
     if (this.#probes.length >= this.#places) return this.machine.reject();
     this.machine.admitted++;
     const probe = new Probe(this.machine, this, now);
@@ -112,6 +116,10 @@ class Probe extends Admission {
     readonly admittedAt: number,
   ) {
     super(machine);
+  }
+
+  override contextOf(call: CallContext): CallContext {
+    return call.during(this);
   }
 
   protected succeeded(): void {

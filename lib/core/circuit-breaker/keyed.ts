@@ -122,9 +122,9 @@ export class KeyedCircuitBreakers extends Policy {
   #gateBy(keyOf: BreakerKeyFunction): Gate {
     let refused: Gate | undefined;
     return {
-      admit: (args): Pass | undefined => {
+      admit: (args, call): Pass | undefined => {
         const machine = this.#machineOf(boundedKey(this.#keyFrom(keyOf, args)));
-        const pass = machine.admit();
+        const pass = machine.admit(args, call);
         refused = machine;
         return pass;
       },

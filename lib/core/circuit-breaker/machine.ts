@@ -1,3 +1,4 @@
+import type { CallContext } from '../call-context.js';
 import type { CircuitState } from '../errors.js';
 import type { EventSource } from '../events.js';
 import type { Gate, Pass } from '../policy.js';
@@ -100,8 +101,14 @@ export class Machine extends Totals implements Gate {
     if (this.#state instanceof Closed) this.#state.refit();
   }
 
-  admit(): Pass | undefined {
-    return this.#state.admit();
+  admit(_args?: readonly unknown[], call?: CallContext): Pass | undefined {
+    return this.#state.admit(call);
+  }
+
+  /** Lets a call through that no state learns of. */
+  admitUnheeded(): Pass {
+    this.admitted++;
+    return (this.#unheeded ??= new Unheeded(this));
   }
 
   /** Counts a call that a state turns away; in shadow mode it passes, without a say. */
@@ -119,8 +126,7 @@ export class Machine extends Totals implements Gate {
       return undefined;
     }
     this.shadowRejections++;
-    this.admitted++;
-    return (this.#unheeded ??= new Unheeded(this));
+    return this.admitUnheeded();
   }
 
   refusal(): Error {

@@ -1,3 +1,4 @@
+import type { CallContext } from '../call-context.js';
 import { CircuitBreakerError, CircuitState, withoutStack } from '../errors.js';
 import type { Pass } from '../policy.js';
 import { Admission } from './admission.js';
@@ -13,7 +14,7 @@ export interface State {
   readonly remainingTimeout?: number | undefined;
   /** The same at the last call that was turned away. */
   readonly remainingAtRejection?: number | undefined;
-  admit(): Pass | undefined;
+  admit(call?: CallContext): Pass | undefined;
 }
 
 /** Calls are rejected. No timer runs: the first call after the recovery time makes it half-open. */
@@ -33,12 +34,12 @@ export class Open implements State {
     return Math.max(0, this.recoversAt - this.machine.clock.now());
   }
 
-  admit(): Pass | undefined {
+  admit(call?: CallContext): Pass | undefined {
     // Kept for the rejection that follows: the clock costs 40 ns.
     this.remainingAtRejection = this.recoversAt - this.machine.clock.now();
     if (this.remainingAtRejection > 0) return this.machine.reject();
     this.machine.probeFrom(this);
-    return this.machine.admit(); // a listener may have moved it on
+    return this.machine.admit(undefined, call); // a listener may have moved it on
   }
 }
 

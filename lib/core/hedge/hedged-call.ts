@@ -79,10 +79,10 @@ export class HedgedCall {
 
   #callOf(started: Try): CallContext {
     const { call } = this.target;
-    const { attempt, progress, lingering } = call;
+    const { attempt, progress, lingering, probes } = call;
     if (progress === undefined) return call.within(started.scope);
     const own = new TryProgress(progress, () => this.#choose(started));
-    return new CallContext(attempt, started.scope, own, lingering);
+    return new CallContext(attempt, started.scope, own, lingering, probes);
   }
 
   /** The other tries are told at once; they end, and count as losers, when their work does. */

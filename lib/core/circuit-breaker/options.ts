@@ -209,6 +209,11 @@ export function resolveBreakerOptions(
   return complete;
 }
 
+/** Those of the options in force that somebody has written; the rest are this library's defaults. */
+export function writtenOptions(options: ResolvedCircuitBreakerOptions): CircuitBreakerOptions {
+  return written.get(options) ?? NO_OPTIONS;
+}
+
 /**
  * `options` with `changes`, of which an undefined one counts as absent.
  * @throws ResilienceConfigError naming every option that breaks its rule, or that cannot change

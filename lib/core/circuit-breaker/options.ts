@@ -83,6 +83,7 @@ export interface CircuitBreakerOptions {
   // `any`: the value's type is the protected function's.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   isFailure?: ((result: any) => boolean) | undefined;
+  /** Called after each change of state, to log or to alert; what it throws is logged. Default: nobody is told. */
   onStateChange?: CircuitStateListener | undefined;
   /** How long a probe may hold its permit. Default: `recoveryTimeout`. */
   probeTimeout?: Duration | undefined;

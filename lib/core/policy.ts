@@ -133,6 +133,7 @@ export interface PolicyDescription {
 export interface PolicySetting {
   /** In ids, figures and messages. */
   readonly name?: string | undefined;
+  /** Clock, random and logger of this policy. Default: those of the process. */
   readonly runtime?: RuntimeOptions | undefined;
   /** Where the policy's own options say nothing of it. Default `'off'`. */
   readonly timings?: TimingsMode | undefined;

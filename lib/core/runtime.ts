@@ -14,7 +14,9 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the epoch, for people and HTTP dates only. */
   wallTime(): number;
+  /** Calls once after `delay` milliseconds. */
   setTimeout(callback: () => void, delay: number): Timer;
+  /** Takes a timer back that has not gone off; any other is left alone. */
   clearTimeout(timer: Timer): void;
   /** Another value once the timers behind it were exchanged (jest's fake timers): older ones may never fire. */
   timerSource?(): unknown;
@@ -24,8 +26,11 @@ export interface Clock {
 
 /** Where the library reports what it contained: a throwing listener, an unknown name. */
 export interface Logger {
+  /** What has gone wrong and was contained, with what was thrown. */
   error(message: string, cause?: unknown): void;
+  /** What is probably a mistake, such as a name that nobody has configured. */
   warn(message: string): void;
+  /** What helps to follow the library; may be left out. */
   debug?(message: string): void;
 }
 
@@ -41,9 +46,11 @@ export function tell(listen: () => unknown, report: (thrown: unknown) => void): 
 
 /** What may be replaced, for one policy, one pipeline or one application. */
 export interface RuntimeOptions {
+  /** Time and timers, in milliseconds: a fake one for tests. Default: those of Node. */
   readonly clock?: Clock;
   /** Uniform in [0, 1), like `Math.random`. */
   readonly random?: () => number;
+  /** Where contained mistakes are told. Default: the console, and the `Logger` of Nest in an application. */
   readonly logger?: Logger;
   /** Ends the waits and timers that began under it, at shutdown. */
   readonly lifetime?: Lifetime;

@@ -1,6 +1,7 @@
 import { ResilienceConfigError } from '../core/errors.js';
 import type { FallbackHandler, FallbackOptions } from '../core/fallback.js';
 import { missingMethod } from '../nest/messages.js';
+import { requireCall } from '../nest/misused-decorators.js';
 import type { AsyncMethodDecorator, NoFallbackOfSynchronousMethods } from './decorator-types.js';
 import { policyDecorator } from './policy-decorator.js';
 
@@ -19,6 +20,7 @@ export function Fallback(
   handler: string | FallbackHandler,
   options: FallbackOptions = {},
 ): AsyncMethodDecorator<NoFallbackOfSynchronousMethods> {
+  requireCall('Fallback', handler);
   const method = typeof handler === 'string' ? handler : undefined;
   const given = { ...options, handler: method === undefined ? handler : calling(method) };
   return policyDecorator('Fallback', {

@@ -1,7 +1,7 @@
 import type { Work } from '../core/context.js';
 import { ResilienceConfigError } from '../core/errors.js';
 import { isListener } from '../nest/events/subscriptions.js';
-import { requireExperimental } from '../nest/standard-decorators.js';
+import { requireCall, requireExperimental } from '../nest/misused-decorators.js';
 import { fallbackToItself } from '../nest/messages.js';
 import type { PolicySpec } from '../nest/policy-spec.js';
 import { protectMethod } from '../nest/protect-method.js';
@@ -40,6 +40,7 @@ type Decorated = (target: object, key?: string | symbol, descriptor?: PropertyDe
 
 /** The one decorator behind all: on a method, or on a class for all its own methods. */
 export function policyDecorator(decorator: string, spec: PolicySpec): Decorated {
+  requireCall(decorator, spec.given);
   return (target, key, descriptor) => {
     requireExperimental(decorator, key);
     if (key === undefined) {

@@ -6,7 +6,7 @@ import {
   SELF_DECLARED_DEPS_METADATA,
 } from '@nestjs/common/constants.js';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
-import { requireExperimental } from './standard-decorators.js';
+import { requireCall, requireExperimental } from './misused-decorators.js';
 import { type NamedToken, getCircuitBreakerToken, getPolicyToken, nameBehind } from './tokens.js';
 
 /** A name that a provider asks for. */
@@ -22,11 +22,13 @@ export interface AskedName extends NamedToken {
  * constructor(@InjectCircuitBreaker('payments') private readonly payments: CircuitBreaker) {}
  */
 export function InjectCircuitBreaker(name: string): PropertyDecorator & ParameterDecorator {
+  requireCall('InjectCircuitBreaker', name);
   return injecting('InjectCircuitBreaker', getCircuitBreakerToken(name));
 }
 
 /** Injects a named policy, as a constructor parameter or a property. */
 export function InjectPolicy(name: string): PropertyDecorator & ParameterDecorator {
+  requireCall('InjectPolicy', name);
   return injecting('InjectPolicy', getPolicyToken(name));
 }
 

@@ -13,20 +13,31 @@ type Named<T> = Readonly<Record<string, T | undefined>>;
 
 /** Changes of the parts that stand in a named policy with options of their own. */
 export interface PolicyChanges {
+  /** Of the whole call, in milliseconds or as `'3s'`. */
   readonly timeLimit?: Duration | Partial<TimeLimitOptions> | undefined;
+  /** Of its retry; a `RetryConfig` replaces all options. */
   readonly retry?: RetryOptions | RetryConfig | undefined;
+  /** Of its circuit breaker, whose state and statistics stay. */
   readonly circuitBreaker?: CircuitBreakerOptions | undefined;
+  /** Of its rate limit, whose tokens stay. */
   readonly rateLimit?: Partial<RateLimitOptions> | undefined;
+  /** Of its bulkhead, whose slots and queue stay. */
   readonly bulkhead?: BulkheadOptions | undefined;
+  /** Of each attempt, in milliseconds or as `'3s'`. */
   readonly attemptTimeLimit?: Duration | Partial<TimeLimitOptions> | undefined;
 }
 
 /** Options to change, by the names under which the module has them; what is left out stays. */
 export interface ResilienceChanges {
+  /** Of named circuit breakers, and of the breakers for each key under their options. */
   readonly circuitBreakers?: Named<CircuitBreakerOptions> | undefined;
+  /** Of named retries; a `RetryConfig` replaces all options. */
   readonly retries?: Named<RetryOptions | RetryConfig> | undefined;
+  /** Of named bulkheads. */
   readonly bulkheads?: Named<BulkheadOptions> | undefined;
+  /** Of named rate limits. */
   readonly rateLimits?: Named<Partial<RateLimitOptions>> | undefined;
+  /** Of the parts that named policies have as options of their own. */
   readonly policies?: Named<PolicyChanges> | undefined;
 }
 export type LiveGroup = keyof ResilienceChanges & NamedGroup;

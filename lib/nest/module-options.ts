@@ -29,8 +29,11 @@ export interface EventOptions {
 
 /** What an application configures. */
 export interface ResilienceModuleOptions extends NamedOptions {
+  /** Options under everything made in this application, decorators included; what is written at the place wins. Default: those of the library. */
   readonly defaults?: DefaultOptions | undefined;
+  /** How failures are answered and deadlines are read over HTTP. Default: both, deadlines of at most 60 s. */
   readonly http?: HttpOptions | undefined;
+  /** How many events are kept to look back at. Default: none. */
   readonly events?: EventOptions | undefined;
   /** Makes every warning of the start-up report an error. Default false. */
   readonly strict?: boolean | undefined;
@@ -46,18 +49,23 @@ export interface ModuleVisibility {
 
 /** Implemented by an options class for `useClass` and `useExisting`. */
 export interface ResilienceOptionsFactory {
+  /** Called once, at start-up; the application waits for a promise. */
   createResilienceOptions(): ResilienceModuleOptions | Promise<ResilienceModuleOptions>;
 }
 
 /** Options that come from other providers. Exactly one of the three `use...` is to be given. */
 export interface ResilienceModuleAsyncOptions
   extends Pick<ModuleMetadata, 'imports'>, ModuleVisibility {
+  /** Tokens of the providers that `useFactory` gets, in the order of its parameters. Default: none. */
   readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
+  /** Gives the options, or a promise of them; called once, at start-up. */
   // `any`: the arguments are whatever `inject` names.
   readonly useFactory?: (
     // eslint-disable-next-line @typescript-eslint/no-explicit-any
     ...args: any[]
   ) => ResilienceModuleOptions | Promise<ResilienceModuleOptions>;
+  /** A class to be made for this, with `createResilienceOptions()`. */
   readonly useClass?: Type<ResilienceOptionsFactory>;
+  /** The token of a provider that the application has, with `createResilienceOptions()`. */
   readonly useExisting?: InjectionToken;
 }

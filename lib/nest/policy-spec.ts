@@ -27,17 +27,25 @@ export type FallbackGiven = FallbackHandler | (FallbackOptions & { handler: Fall
  * options, or a policy made by hand.
  */
 export interface PolicyParts {
+  /** Answers for what fails inside it: a handler, which gets the error and the arguments. */
   fallback: FallbackGiven | FallbackPolicy;
-  /** Of the whole call, with all its attempts and waits. */
+  /** Of the whole call, with all its attempts and waits: at least 1 ms, no default. */
   timeLimit: Duration | TimeLimitOptions | TimeLimitPolicy;
+  /** Runs what is inside it again when it fails. Default of `{}`: 3 attempts. */
   retry: string | RetryOptions | RetryConfig | RetryPolicy;
+  /** Starts another try beside one that is slow to answer; `delay` has no default. */
   hedge: string | HedgeOptions | HedgePolicy;
+  /** Holds calls back while most are rejected as overload. Default of `{}`: twice as many calls as were accepted in the last two minutes. */
   clientThrottle: string | ClientThrottleOptions | ClientThrottlePolicy;
+  /** Turns calls away while the dependency fails. Default of `{}`: opens after 5 failures in a row, for 30 s. */
   circuitBreaker: string | CircuitBreakerOptions | CircuitBreaker;
+  /** So many calls in a time; `limit` and `interval` have no default. */
   rateLimit: string | RateLimitOptions | RateLimitPolicy;
+  /** So many calls at once. Default of `{}`: 10, no queue. */
   bulkhead: string | BulkheadOptions | BulkheadPolicy;
+  /** As many calls at once as latency and overload allow. Default of `{}`: from 1 to 200, 20 to begin with. */
   adaptiveLimit: string | AdaptiveLimitOptions | AdaptiveLimitPolicy;
-  /** Of each attempt. */
+  /** Of each attempt: at least 1 ms, no default. */
   attemptTimeLimit: Duration | TimeLimitOptions | TimeLimitPolicy;
 }
 export type PolicyPart = keyof PolicyParts;
@@ -64,6 +72,7 @@ export type PolicyOptions = Partial<PolicyParts> | readonly Partial<PolicyParts>
 
 /** Which of several circuit breakers a call meets. */
 export interface KeyOptions {
+  /** Picks the key from the arguments of the call: one breaker for each key, `maxKeys` (default 1000) at most. Default: one breaker for all calls. */
   readonly key?: BreakerKeyFunction | undefined;
 }
 

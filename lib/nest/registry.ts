@@ -29,6 +29,7 @@ export class ResilienceRegistry {
   readonly runtime: Runtime;
   readonly events: EventHub;
   readonly http: ResolvedHttpOptions;
+  readonly defaults: DefaultOptions;
   /** Until the application has shut down, its last requests answered. */
   readonly lifetime = new Lifetime();
   readonly #waits = new Lifetime();
@@ -47,6 +48,7 @@ export class ResilienceRegistry {
     this.events = new EventHub(() => clock.wallTime(), logger, history);
     this.runtime = runtimeWith({ ...runtime, lifetime: this.#waits, events: this.events });
     this.http = http ?? readHttp({});
+    this.defaults = defaults;
     this.#named = new NamedPolicies(this.#store, this.runtime, defaults, lenient);
   }
 

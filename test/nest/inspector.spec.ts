@@ -1,11 +1,21 @@
-import { Injectable, type MiddlewareConsumer, Module, type NestMiddleware } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Injectable,
+  type MiddlewareConsumer,
+  Module,
+  type NestMiddleware,
+  UseInterceptors,
+} from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
   Bulkhead,
+  CircuitBreaker,
   CircuitBreakerError,
   CircuitProtected,
   Fallback,
   ResilienceInspector,
+  ResilienceInterceptor,
   ResilienceModule,
   type ResilienceModuleOptions,
   Resilient,
@@ -256,6 +266,141 @@ describe('R76: the start-up report', () => {
       { method: 'Orders.place', rule, message: expect.stringContaining('Orders.place') },
     ]);
     await expect(inspect(Orders, { strict: true })).rejects.toThrow(`Orders.place [${rule}]`);
+  });
+
+  describe('of a failureThreshold beside a window', () => {
+    @Injectable()
+    class Orders {
+      @CircuitProtected('orders')
+      async place(): Promise<void> {}
+    }
+    const window = { type: 'count' } as const;
+
+    it.each<[string, string[], ResilienceModuleOptions]>([
+      [
+        'warns where both are given',
+        ['failure-threshold-without-effect'],
+        { circuitBreakers: { orders: { failureThreshold: 5, window: { type: 'time' } } } },
+      ],
+      [
+        'warns where the window is one of the defaults',
+        ['failure-threshold-without-effect'],
+        {
+          circuitBreakers: { orders: { failureThreshold: 5 } },
+          defaults: { circuitBreaker: { window } },
+        },
+      ],
+      ['is silent where none is given', [], { circuitBreakers: { orders: { window } } }],
+      [
+        'is silent where it is one of the defaults',
+        [],
+        {
+          circuitBreakers: { orders: { window } },
+          defaults: { circuitBreaker: { failureThreshold: 3 } },
+        },
+      ],
+      [
+        'is silent where it counts',
+        [],
+        { circuitBreakers: { orders: { failureThreshold: 3, window: { type: 'consecutive' } } } },
+      ],
+    ])('%s', async (_what, rules, options) => {
+      const { warnings } = await inspect(Orders, options);
+      expect(warnings.map(({ rule }) => rule)).toEqual(rules);
+    });
+
+    it('names both, and says what to do', async () => {
+      const { warnings } = await inspect(Orders, {
+        circuitBreakers: { orders: { failureThreshold: 7, window } },
+      });
+      expect(warnings[0]).toMatchObject({
+        method: 'Orders.place',
+        message:
+          'breaker:orders: failureThreshold 7 counts failures in a row, and its count window looks at their share instead; leave failureThreshold out and set failureRate and minimumCalls of the window',
+      });
+    });
+  });
+
+  describe('of one breaker twice around a method', () => {
+    const byHand = new CircuitBreaker('by hand');
+    const parts = { circuitBreaker: 'orders' } as const;
+
+    @CircuitProtected('orders')
+    class OnClassAndMethod {
+      @CircuitProtected('orders')
+      async place(): Promise<void> {}
+    }
+    class Stacked {
+      @Resilient('placing')
+      @Retry()
+      @CircuitProtected('orders')
+      async place(): Promise<void> {}
+    }
+    class AroundAnother {
+      @CircuitProtected(byHand)
+      @Span()
+      @CircuitProtected(byHand)
+      async place(): Promise<void> {}
+    }
+    @Controller('on-route')
+    class OnRoute {
+      @Get()
+      @UseInterceptors(ResilienceInterceptor('placing'))
+      @CircuitProtected('orders')
+      async place(): Promise<void> {}
+    }
+    @Controller('below')
+    class BelowOurs {
+      @CircuitProtected('orders')
+      @UseInterceptors(new (ResilienceInterceptor(parts))())
+      @Get()
+      async place(): Promise<void> {}
+    }
+    @Controller('on-class')
+    @UseInterceptors(ResilienceInterceptor(parts))
+    class OnController {
+      @Get()
+      @CircuitProtected('orders')
+      async place(): Promise<void> {}
+    }
+    @UseInterceptors(ResilienceInterceptor(parts))
+    class Others {
+      @CircuitProtected('shipping')
+      @CircuitProtected('orders', { key: () => 'tenant' })
+      async place(): Promise<void> {}
+      @CircuitProtected()
+      async cancel(): Promise<void> {}
+      @CircuitProtected('shipping')
+      static async count(): Promise<void> {}
+    }
+
+    const rule = 'breaker-counts-twice';
+    it.each<[string, new () => object, string[]]>([
+      ['class and method', OnClassAndMethod, [rule]],
+      ['named policy and decorator', Stacked, [rule]],
+      ['two decorators with somebody else’s between them', AroundAnother, [rule]],
+      ['interceptor of the route', OnRoute, [rule]],
+      ['interceptor made by hand', BelowOurs, [rule]],
+      ['interceptor of the controller', OnController, [rule]],
+      ['others', Others, []],
+    ])('%s', async (_where, type, rules) => {
+      const isController = Reflect.hasMetadata('path', type);
+      const app = await start({
+        imports: [
+          ResilienceModule.forRoot({
+            circuitBreakers: { orders: {}, shipping: {} },
+            policies: { placing: parts },
+          }),
+        ],
+        [isController ? 'controllers' : 'providers']: [type],
+      });
+      const { warnings } = app.get(ResilienceInspector).report();
+      expect(warnings.map((warning) => warning.rule)).toEqual(rules);
+      for (const { method, message } of warnings) {
+        expect(method).toBe(`${type.name}.place`);
+        expect(message).toMatch(/^breaker:(orders|by hand): the same breaker stands further out/);
+      }
+    });
   });
 
   it('finds nothing wrong with the documented order', async () => {

@@ -83,6 +83,7 @@ export interface CircuitBreakerOptions {
   // `any`: the value's type is the protected function's.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   isFailure?: ((result: any) => boolean) | undefined;
+  /** Called after each change of state, to log or to alert; what it throws is logged. Default: nobody is told. */
   onStateChange?: CircuitStateListener | undefined;
   /** How long a probe may hold its permit. Default: `recoveryTimeout`. */
   probeTimeout?: Duration | undefined;
@@ -207,6 +208,11 @@ export function resolveBreakerOptions(
   written.set(complete, givenOptions(options as object | undefined, resolved));
   if (options === NO_OPTIONS) inForce.set(NO_OPTIONS, complete);
   return complete;
+}
+
+/** Those of the options in force that somebody has written; the rest are this library's defaults. */
+export function writtenOptions(options: ResolvedCircuitBreakerOptions): CircuitBreakerOptions {
+  return written.get(options) ?? NO_OPTIONS;
 }
 
 /**

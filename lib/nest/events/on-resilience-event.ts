@@ -1,5 +1,5 @@
 import type { ResilienceEvent, ResilienceEventType } from '../../core/events.js';
-import { requireExperimental } from '../standard-decorators.js';
+import { requireCall, requireExperimental } from '../misused-decorators.js';
 import { type EventFilter, subscribe } from './subscriptions.js';
 
 /**
@@ -21,6 +21,7 @@ export function OnResilienceEvent<T extends ResilienceEventType>(
   key: string | symbol,
   descriptor: TypedPropertyDescriptor<M>,
 ) => void {
+  requireCall('OnResilienceEvent', types);
   return (target, key, descriptor) => {
     requireExperimental('OnResilienceEvent', key);
     const { value } = descriptor;

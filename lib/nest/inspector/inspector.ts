@@ -8,6 +8,7 @@ import {
   recordsAt,
 } from '../protected-methods.js';
 import type { ResilienceRegistry } from '../registry.js';
+import { interceptorsAround } from './interceptors-around.js';
 import { findingsOf } from './rules.js';
 import { worstCaseOf } from './worst-case.js';
 
@@ -88,10 +89,11 @@ export class ResilienceInspector {
   }
 
   #inspect(records: Records): { report: MethodReport; warnings: ResilienceWarning[] } {
-    const { place: name } = records[0] as ProtectedMethod;
-    const policies = records
-      .flatMap((record) => this.registry.policiesOf(record))
-      .flatMap((policy) => [...policy.parts()]);
+    const method = records[0] as ProtectedMethod;
+    const name = method.place;
+    const policies = this.#partsOf(records);
+    const interceptors = this.#partsOf(interceptorsAround(method));
+    const { defaults } = this.registry;
     const { duration, calls } = worstCaseOf(policies);
     return {
       report: {
@@ -100,8 +102,17 @@ export class ResilienceInspector {
         worstCaseDuration: duration,
         worstCaseCalls: calls,
       },
-      warnings: findingsOf(policies).map((finding) => ({ method: name, ...finding })),
+      warnings: findingsOf(policies, { interceptors, defaults }).map((finding) => ({
+        method: name,
+        ...finding,
+      })),
     };
+  }
+
+  #partsOf(records: Records): Policy[] {
+    return records
+      .flatMap((record) => this.registry.policiesOf(record))
+      .flatMap((policy) => [...policy.parts()]);
   }
 }
 

@@ -1,9 +1,13 @@
-import type { ResolvedCircuitBreakerOptions } from '../../core/circuit-breaker/options.js';
+import {
+  type ResolvedCircuitBreakerOptions,
+  writtenOptions,
+} from '../../core/circuit-breaker/options.js';
 import { CircuitBreakerError, withoutStack } from '../../core/errors.js';
 import { FallbackPolicy } from '../../core/fallback.js';
 import type { Policy } from '../../core/policy.js';
 import { RetryPolicy } from '../../core/retry/retry.js';
 import { TimeLimitPolicy } from '../../core/time-limit.js';
+import type { DefaultOptions } from '../named-options.js';
 import { isShadow, longestWaits, worstCaseOf } from './worst-case.js';
 
 /** What a rule finds at one place of a pipeline: why it is doubtful, and what to do. */
@@ -12,11 +16,19 @@ export interface Finding {
   readonly message: string;
 }
 
+/** What the policies of a method do not tell themselves. */
+export interface Surroundings {
+  /** Those of the interceptors around the method. */
+  readonly interceptors: readonly Policy[];
+  readonly defaults: DefaultOptions;
+}
+
 /** Looks at one policy: what stands around it, itself, and what stands inside. */
 type Rule = (
   policy: Policy,
   inside: readonly Policy[],
   around: readonly Policy[],
+  surroundings: Surroundings,
 ) => string | undefined;
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -64,13 +76,25 @@ const RULES: Readonly<Record<string, Rule>> = {
       ? `no call can be slower than ${ms(slow)} when the limit inside is ${ms(limit)}; lower slowCallDuration`
       : undefined;
   },
+
+  'failure-threshold-without-effect': (policy, _inside, _around, { defaults }) => {
+    if (!isBreaker(policy)) return undefined;
+    const { failureThreshold, window } = policy.options;
+    if (window.type === 'consecutive' || !isWrittenAtThePlace(policy, defaults)) return undefined;
+    return `failureThreshold ${String(failureThreshold)} counts failures in a row, and its ${window.type} window looks at their share instead; leave failureThreshold out and set failureRate and minimumCalls of the window`;
+  },
+
+  'breaker-counts-twice': (policy, _inside, around, { interceptors }) =>
+    isBreaker(policy) && [...interceptors, ...around].includes(policy)
+      ? 'the same breaker stands further out around the method too, so it counts each call twice and opens after half as many failures; leave one of them out'
+      : undefined,
 };
 
 /** Everything doubtful about a pipeline, outermost policy first. */
-export function findingsOf(policies: readonly Policy[]): Finding[] {
+export function findingsOf(policies: readonly Policy[], surroundings: Surroundings): Finding[] {
   return policies.flatMap((policy, at) =>
     Object.entries(RULES).flatMap(([rule, check]) => {
-      const why = check(policy, policies.slice(at + 1), policies.slice(0, at));
+      const why = check(policy, policies.slice(at + 1), policies.slice(0, at), surroundings);
       return why === undefined ? [] : [{ rule, message: `${policy.id}: ${why}` }];
     }),
   );
@@ -79,6 +103,15 @@ export function findingsOf(policies: readonly Policy[]): Finding[] {
 /** A breaker, or a keyed family of them. */
 function isBreaker(policy: Policy): policy is Policy & { options: ResolvedCircuitBreakerOptions } {
   return policy.kind === 'circuitBreaker';
+}
+
+/** One of the application's defaults may be meant for breakers with another window. */
+function isWrittenAtThePlace(
+  { options }: { options: ResolvedCircuitBreakerOptions },
+  { circuitBreaker }: DefaultOptions,
+): boolean {
+  const { failureThreshold } = writtenOptions(options);
+  return failureThreshold !== undefined && failureThreshold !== circuitBreaker?.failureThreshold;
 }
 
 function retriesOpenCircuit(policy: RetryPolicy): boolean {

@@ -12,3 +12,9 @@ export declare const payments: {
 };
 export declare const suggestions: { forUser(userId: string): Promise<string[]> };
 export declare const bestsellers: string[];
+
+/** As `bullmq` has them. */
+export declare class UnrecoverableError extends Error {}
+export declare class DelayedError extends Error {}
+export declare class WaitingChildrenError extends Error {}
+export declare class RateLimitError extends Error {}

@@ -107,13 +107,9 @@ function callUnknown(
 
 /** The pipeline once a first look is over: gates around a layer get back what it holds a few turns later. */
 function freedBy(look: PromiseLike<unknown>, pipeline: CompiledPipeline): CompiledPipeline {
-  let over = false;
-  const ends = (): void => {
-    over = true;
-  };
+  const ends = (): void => undefined;
   const end = look.then(ends, ends);
-  const run: Run = (...call) =>
-    over ? pipeline.run(...call) : end.then(() => pipeline.run(...call));
+  const run: Run = (...call) => end.then(() => pipeline.run(...call));
   return { run, runSync: run };
 }
 

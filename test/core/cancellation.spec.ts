@@ -306,6 +306,19 @@ describe('a wait', () => {
   });
 });
 
+it.each([[down], [undefined]])(
+  'a wait cut short at shutdown names %s as what it waited after',
+  async (cause) => {
+    const lifetime = new Lifetime();
+    const runtime = runtimeWith({ ...new Lab().runtime, lifetime });
+    const outcome = settled(wait(50, runtime, undefined, cause));
+    lifetime.end();
+    const { error } = (await outcome) as { error: Error };
+    expect(error.cause).toBe(cause);
+    expect('cause' in error).toBe(cause !== undefined);
+  },
+);
+
 describe('a lifetime', () => {
   it('calls each ending once at its end, and at once after it', () => {
     const lifetime = new Lifetime();

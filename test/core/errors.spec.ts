@@ -105,6 +105,11 @@ describe.each(every)('%s', (name, code, error, fields, rejected) => {
   });
 });
 
+it('an error of a class of the user’s own has the code that its class gives it, or none', () => {
+  class Own extends ResilienceError {}
+  expect(Object.keys(new Own('no'))).toEqual([]);
+});
+
 describe('messages', () => {
   it.each<[() => Error, string]>([
     [() => new CircuitBreakerError('a'), 'Circuit breaker "a" is open'],

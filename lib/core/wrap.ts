@@ -41,19 +41,11 @@ export function protectFunction<F extends Work>(
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
     const pipeline = pipelineOf(this);
     const { kind } = known;
-    // The usual kind alone: a smaller function is inlined further, which saves 2 to 4 ns.
     if (kind === 'promise') return pipeline.run(work, this, args, beginCall());
-    return callOther(kind, pipeline, this, args);
-  };
-  const callOther = (
-    kind: Exclude<ResultKind, 'promise'> | undefined,
-    pipeline: CompiledPipeline,
-    self: unknown,
-    args: unknown[],
-  ): unknown => {
-    if (kind === undefined) return callUnknown(pipeline, work, self, args, adapters, known);
-    if (kind === 'plain') return pipeline.runSync(work, self, args, beginCall());
-    return kind.adapt(pipeline, openingOf(work, self, args), { self, args });
+    if (kind === 'plain') return pipeline.runSync(work, this, args, beginCall());
+    if (kind !== undefined)
+      return kind.adapt(pipeline, openingOf(work, this, args), { self: this, args });
+    return callUnknown(pipeline, work, this, args, adapters, known);
   };
   rememberKind(wrapper, () => known.kind);
   return disguise(wrapper, work) as F;

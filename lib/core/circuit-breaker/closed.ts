@@ -29,7 +29,7 @@ export class Closed extends Admission implements State {
   }
 
   admit(): Pass | undefined {
-    // The usual case alone: a smaller function is inlined further, which saves 2 ns of a decorated call.
+    // The usual case alone: a smaller function is inlined further, which saves 1 to 3 ns of a decorated call on Node 20.
     if (this.ramp !== undefined || this.#slowAfter !== undefined) return this.#admitWatched();
     this.machine.admitted++;
     return this;

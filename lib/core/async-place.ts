@@ -5,7 +5,16 @@ const OPTIONS = { requireManualDestroy: true };
 
 /** Keeps the async context of a call, for what is done for it later on somebody else's turn. */
 export class AsyncPlace extends AsyncResource {
+  #entered = false;
+
   constructor() {
     super('bulwark.place', OPTIONS);
+  }
+
+  /** Itself for the first who asks, the call's own work: a scope more costs 45 ns. What that calls makes its own. */
+  forWork(): AsyncResource | undefined {
+    if (this.#entered) return undefined;
+    this.#entered = true;
+    return this;
   }
 }

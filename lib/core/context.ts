@@ -1,4 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import type { AsyncPlace } from './async-place.js';
 import { type CallContext, PLAIN } from './call-context.js';
 import { CancelScope, cancellationOf } from './cancellation.js';
 import { processWide } from './process-wide.js';
@@ -87,7 +88,7 @@ export function invoke(
   call: CallContext,
 ): unknown {
   if (call === PLAIN && !calls.asked) return direct(work, self, args, call);
-  return enter(work, self, args, call);
+  return enter(work, self, args, call, call.cancellation?.place);
 }
 
 /**
@@ -96,17 +97,21 @@ export function invoke(
  */
 const storesInMaps = Number(process.versions.node.split('.')[0]) >= 24;
 
-/** Calls the function with `call` stored: it is the enclosing one there, and in all that it starts. */
+/**
+ * Calls the function with `call` stored: it is the enclosing one there, and in all that it starts.
+ * @param place a scope that the call may have already
+ */
 function enter(
   work: Work,
   self: unknown,
   args: readonly unknown[] | undefined,
   call: CallContext | undefined,
+  place?: AsyncPlace,
 ): unknown {
   calls.stored = true;
   if (!storesInMaps)
     return calls.storage.run(call as CallContext, callAdopting, work, self, args, call);
-  const scope = new AsyncResource('bulwark.call');
+  const scope = place?.forWork() ?? new AsyncResource('bulwark.call');
   return scope.runInAsyncScope(storeAndRun, undefined, work, self, args, call);
 }
 

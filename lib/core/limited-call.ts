@@ -76,7 +76,7 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
     /** Let go of with the answer: abandoned work must not keep what the call ends with. */
     private receiver: Receiver | undefined,
     /** The async context of the call, where a time-out is to be answered in it. */
-    private readonly place?: AsyncPlace,
+    readonly place?: AsyncPlace,
   ) {
     super(cancellation);
     this.lingering = lingering;

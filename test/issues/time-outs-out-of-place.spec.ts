@@ -81,6 +81,27 @@ describe('a time-out leaves what follows in the async context of its own call', 
     expect([await running, seen]).toEqual(['done', ['mine', 'mine']]);
   });
 
+  it('and what the work calls in the context that the work has made', async () => {
+    const seen: unknown[] = [];
+    const look = (): number => seen.push(request.getStore());
+    const lookLater = async (): Promise<void> => {
+      await settlePromises();
+      look();
+    };
+    const inner = [new CircuitBreaker('b', {}, setting()), pipeline(retry({}, setting()), limit())];
+    const outer = pipeline(retry({}, setting()), limit());
+    await request.run('outer', () =>
+      outer.execute(async () => {
+        look();
+        for (const policy of inner) {
+          await request.run('inner', () => policy.execute(lookLater));
+        }
+        look();
+      }),
+    );
+    expect(seen).toEqual(['outer', 'inner', 'inner', 'outer']);
+  });
+
   it('R61 a fallback inside a longer limit knows what is left of it', async () => {
     const inner = pipeline(
       fallback(() => remainingTime(), {}, setting()),

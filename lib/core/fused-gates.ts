@@ -8,7 +8,7 @@ export class FusedGates implements Gate {
 
   constructor(private readonly gates: readonly Gate[]) {}
 
-  admit(args?: readonly unknown[], call?: CallContext): Pass | undefined {
+  admit(args: readonly unknown[] | undefined, call: CallContext): Pass | undefined {
     const passes: Pass[] = [];
     let inside = call;
     for (const gate of this.gates) {
@@ -18,7 +18,7 @@ export class FusedGates implements Gate {
         return undefined;
       }
       passes.push(pass);
-      if (inside !== undefined) inside = pass.contextOf(inside);
+      inside = pass.contextOf(inside);
     }
     return new FusedPass(passes);
   }

@@ -78,11 +78,8 @@ export interface Pass {
 
 /** Decides before a call and learns after it; never changes how often the work runs. */
 export interface Gate {
-  /**
-   * @param args the call's arguments; absent for an `execute`
-   * @param call its context; absent where only a permit is asked for
-   */
-  admit(args?: readonly unknown[], call?: CallContext): Pass | undefined;
+  /** @param args the call's arguments; `undefined` for an `execute` */
+  admit(args: readonly unknown[] | undefined, call: CallContext): Pass | undefined;
   /** Why the last `admit()` gave nothing: a fresh error. */
   refusal(): Error;
   /** Takes its place where a layer inside it may answer before its work has ended. */

@@ -21,14 +21,14 @@ export class HalfOpen implements State {
     readonly openedAt: number,
   ) {}
 
-  admit(call?: CallContext): Pass | undefined {
+  admit(call: CallContext): Pass | undefined {
     const { clock } = this.machine;
     const now = clock.now();
     this.#dropExpired(now);
     // Changed options may have made certain what was not.
     if (this.#moveOn(this.machine.lastFailure)) return this.machine.admit(undefined, call);
     // A call inside a probe is a part of it: without a place of its own, it could take that from the probe.
-    if (call?.probes?.some((probe) => this.#probes.includes(probe as Probe)) === true)
+    if (call.probes?.some((probe) => this.#probes.includes(probe as Probe)) === true)
       return this.machine.admitUnheeded();
     if (this.#probes.length >= this.#places) return this.machine.reject();
     this.machine.admitted++;

@@ -101,7 +101,7 @@ export class Machine extends Totals implements Gate {
     if (this.#state instanceof Closed) this.#state.refit();
   }
 
-  admit(_args?: readonly unknown[], call?: CallContext): Pass | undefined {
+  admit(_args: readonly unknown[] | undefined, call: CallContext): Pass | undefined {
     return this.#state.admit(call);
   }
 

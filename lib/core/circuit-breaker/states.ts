@@ -14,7 +14,7 @@ export interface State {
   readonly remainingTimeout?: number | undefined;
   /** The same at the last call that was turned away. */
   readonly remainingAtRejection?: number | undefined;
-  admit(call?: CallContext): Pass | undefined;
+  admit(call: CallContext): Pass | undefined;
 }
 
 /** Calls are rejected. No timer runs: the first call after the recovery time makes it half-open. */
@@ -34,7 +34,7 @@ export class Open implements State {
     return Math.max(0, this.recoversAt - this.machine.clock.now());
   }
 
-  admit(call?: CallContext): Pass | undefined {
+  admit(call: CallContext): Pass | undefined {
     // Kept for the rejection that follows: the clock costs 40 ns.
     this.remainingAtRejection = this.recoversAt - this.machine.clock.now();
     if (this.remainingAtRejection > 0) return this.machine.reject();

@@ -1,4 +1,7 @@
-import { type Clock, parseDate, systemClock } from '../runtime.js';
+import { type Clock, type Runtime, parseDate, systemClock } from '../runtime.js';
+import type { ResolvedRetryOptions } from './options.js';
+
+const LEAST_SPREAD = 0.1;
 
 interface Answer {
   retryAfter?: unknown;
@@ -21,6 +24,18 @@ export function retryAfterOf(error: unknown, clock: Clock = systemClock): number
     // A hostile getter asks for nothing.
   }
   return undefined;
+}
+
+/** The wait that `error` asks for, spread upwards so that not all come back in one instant; 0 where it asks for none. */
+export function leastDelay(
+  { respectRetryAfter, jitter, maxDelay }: ResolvedRetryOptions,
+  error: unknown,
+  { clock, random }: Runtime,
+): number {
+  const asked = respectRetryAfter ? retryAfterOf(error, clock) : undefined;
+  if (asked === undefined) return 0;
+  const spread = typeof jitter === 'number' ? jitter : LEAST_SPREAD;
+  return Math.min(maxDelay, asked * (1 + spread * random()));
 }
 
 /** Empty where there is none. From fetch's `Headers`, or a plain object in any case, as axios and Node give them. */

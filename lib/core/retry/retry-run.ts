@@ -9,7 +9,7 @@ import { tell } from '../runtime.js';
 import { wait } from '../wait.js';
 import { delayAfter } from './backoff.js';
 import type { RetryPolicy, RetryRules } from './retry.js';
-import { retryAfterOf } from './retry-after.js';
+import { leastDelay } from './retry-after.js';
 
 /** What an attempt brought that is worth another: an error, or a value the caller does not want. */
 export type FailedAttempt = { readonly error: unknown } | { readonly value: unknown };
@@ -20,8 +20,6 @@ export interface RetriedCall {
   readonly args: readonly unknown[] | undefined;
   readonly call: CallContext;
 }
-
-const LEAST_SPREAD = 0.1;
 
 /** The attempts of one call after its first has failed. */
 export class RetryRun {
@@ -124,22 +122,11 @@ export class RetryRun {
         previousDelay: this.#delay ?? options.baseDelay,
         random: runtime.random,
       });
-      return Math.max(delay, this.#leastDelay(error));
+      return Math.max(delay, leastDelay(options, error, runtime));
     } catch (thrown) {
       runtime.logger.error(`Retry "${this.policy.name}": backoff threw; not retried`, thrown);
       return undefined;
     }
-  }
-
-  /** What the failing side asked for, spread upwards so that not all come back in one instant. */
-  #leastDelay(error: unknown): number {
-    const { options } = this.rules;
-    const { runtime } = this.policy;
-    if (!options.respectRetryAfter) return 0;
-    const asked = retryAfterOf(error, runtime.clock);
-    if (asked === undefined) return 0;
-    const spread = typeof options.jitter === 'number' ? options.jitter : LEAST_SPREAD;
-    return Math.min(options.maxDelay, asked * (1 + spread * runtime.random()));
   }
 
   #reasonToStop(delay: number): RetryExhaustedReason | undefined {

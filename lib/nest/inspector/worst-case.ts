@@ -73,15 +73,14 @@ export function longestWaits(options: RetryPolicy['options']): number {
 }
 
 function aroundHedge(policy: HedgePolicy, { duration, calls }: WorstCase): WorstCase {
-  const { maxHedges, delay } = policy.options;
+  const { maxHedges, delay, budget } = policy.options;
   const tries = maxHedges + 1;
-  // The last try may begin after every delay, or as soon as all before it have failed.
-  const begins = typeof delay === 'number' ? maxHedges * delay : undefined;
-  const last =
-    duration === undefined || begins === undefined
-      ? undefined
-      : Math.max(begins + duration, tries * duration);
-  return { duration: last, calls: calls * tries };
+  if (duration === undefined) return { duration, calls: calls * tries };
+  // The next try begins after the delay, or before when all have failed. A quantile may not be known
+  // yet, and a budget may have nothing left when the delay is over: then it waits for the failure.
+  const isCertain = typeof delay === 'number' && budget === undefined;
+  const gap = isCertain ? Math.min(delay, duration) : duration;
+  return { duration: maxHedges * gap + duration, calls: calls * tries };
 }
 
 function later({ duration, calls }: WorstCase, wait: number | undefined): WorstCase {

@@ -2,13 +2,16 @@
 import {
   type Policy,
   RetryBudget,
+  RetryConfig,
+  type RetryOptions,
   type RuntimeOptions,
   hedge,
   pipeline,
+  retry,
   timeLimit,
 } from 'nestjs-bulwark';
 import { FakeClock } from 'nestjs-bulwark/testing';
-import { worstCaseOf } from '../../lib/nest/inspector/worst-case.js';
+import { longestWaits, worstCaseOf } from '../../lib/nest/inspector/worst-case.js';
 
 interface Setting {
   readonly runtime: RuntimeOptions & { readonly clock: FakeClock };
@@ -50,4 +53,41 @@ it.each<[string, (of: Setting) => Policy, number]>([
   const policies = [make(of), timeLimit(1000, of)];
   expect(worstCaseOf(policies).duration).toBe(duration);
   expect((await hanging(policies, of)).duration).toBe(duration);
+});
+
+describe('of a retry that never gives up', () => {
+  const backoffs = ['exponential', 'constant', 'linear', 'fibonacci'] as const;
+  const jitters = [0, 0.1, 'full', 'equal', 'decorrelated'] as const;
+  const kinds = backoffs.flatMap((backoff) => jitters.map((jitter) => ({ backoff, jitter })));
+  const others: RetryOptions[] = [{ baseDelay: 0 }, { exponentialBase: 1 }, { maxDelay: 10 }];
+  const of = { baseDelay: 100, maxDelay: 5000 };
+
+  it.each([...kinds, ...others])('the waits are summed up without an end to it: %p', (kind) => {
+    const endless = retry({ ...of, ...kind, maxAttempts: Number.MAX_SAFE_INTEGER }).options;
+    let looks = 0;
+    const counted = {
+      ...endless,
+      get jitter() {
+        if (++looks > 1000) throw new Error('Still adding');
+        return endless.jitter;
+      },
+    };
+    expect(longestWaits(counted)).toBeGreaterThanOrEqual(0);
+  });
+
+  it.each([...kinds, ...others])('the sum is that of each of them: %p', (kind) => {
+    const config = new RetryConfig({ ...of, ...kind });
+    let [sum, last] = [0, config.baseDelay];
+    for (let attempts = 2; attempts < 80; attempts++) {
+      last = config.calculateDelay(attempts - 1, last, () => 1 - Number.EPSILON);
+      sum += last;
+      const { options } = retry({ ...of, ...kind, maxAttempts: attempts });
+      expect(longestWaits(options)).toBeCloseTo(sum, 6);
+    }
+  });
+
+  it('a back-off of its own counts with the cap', () => {
+    const { options } = retry({ ...of, backoff: () => 1, maxAttempts: 10 });
+    expect(longestWaits(options)).toBe(9 * 5000);
+  });
 });

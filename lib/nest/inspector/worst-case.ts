@@ -61,13 +61,16 @@ export function longestWaits(options: RetryPolicy['options']): number {
   const almostOne = (): number => 1 - Number.EPSILON;
   let previousDelay = options.baseDelay;
   let total = 0;
-  for (let attempt = 1; attempt < maxAttempts && total < Number.MAX_SAFE_INTEGER; attempt++) {
+  for (let attempt = 1; attempt < maxAttempts; attempt++) {
     // A function of one's own may give anything up to the cap.
-    previousDelay =
+    const delay =
       typeof backoff === 'function'
         ? maxDelay
         : delayAfter(options, { attempt, previousDelay, random: almostOne });
-    total += previousDelay;
+    // Once it has stopped growing it stays: attempts may be without end. The first two of Fibonacci are one.
+    if (attempt > 2 && delay === previousDelay) return total + (maxAttempts - attempt) * delay;
+    previousDelay = delay;
+    total += delay;
   }
   return total;
 }

@@ -51,6 +51,16 @@ it.each<[string, PolicyOptions, string[]]>([
   ['a delay that jitter may shorten', { retry: { jitter: 0.2, maxDuration: 90 } }, []],
   ['a delay that jitter does not shorten enough', { retry: { maxDuration: 89 } }, [threshold]],
   ['half of a delay', { retry: { jitter: 'equal', maxDuration: 49 } }, [threshold]],
+  [
+    'attempts that maxDuration ends before the limit around them',
+    { timeLimit: '1s', retry: { maxAttempts: 8, maxDuration: 500 } },
+    [],
+  ],
+  [
+    'attempts that maxDuration ends after it',
+    { timeLimit: '1s', retry: { maxAttempts: 8, maxDuration: 1500 } },
+    ['retry-exceeds-time-limit'],
+  ],
   ['a single attempt', { retry: { maxAttempts: 1, maxDuration: 1 } }, []],
 ])('of %s', async (_what, policy, rules) => {
   expect(await rulesFor(policy)).toEqual(rules);

@@ -55,8 +55,12 @@ function aroundRetry({ options }: RetryPolicy, inner: WorstCase): WorstCase {
   return { duration, calls };
 }
 
-/** All waits of a retry together, at their longest, in milliseconds. */
+/** All waits of a retry together, at their longest, in milliseconds: none ends past maxDuration. */
 export function longestWaits(options: RetryPolicy['options']): number {
+  return Math.min(sumOfWaits(options), options.maxDuration ?? Infinity);
+}
+
+function sumOfWaits(options: RetryPolicy['options']): number {
   const { maxAttempts, backoff, maxDelay } = options;
   const almostOne = (): number => 1 - Number.EPSILON;
   let previousDelay = options.baseDelay;

@@ -1,10 +1,15 @@
 /** The worst case in the start-up report is one that can happen, and nothing is worse. */
 import {
+  CircuitBreaker,
   type Policy,
+  ResilienceError,
   RetryBudget,
   RetryConfig,
+  RetryExhaustedError,
   type RetryOptions,
   type RuntimeOptions,
+  TimeoutError,
+  bulkhead,
   hedge,
   pipeline,
   retry,
@@ -53,6 +58,52 @@ it.each<[string, (of: Setting) => Policy, number]>([
   const policies = [make(of), timeLimit(1000, of)];
   expect(worstCaseOf(policies).duration).toBe(duration);
   expect((await hanging(policies, of)).duration).toBe(duration);
+});
+
+describe('of a retry in a retry, which do not multiply (R4)', () => {
+  const plain: RetryOptions = { baseDelay: 10, jitter: 0 };
+  const again =
+    (options: RetryOptions = {}) =>
+    (of: Setting): Policy =>
+      retry({ ...plain, ...options }, of);
+  const limit =
+    (ms: number) =>
+    (of: Setting): Policy =>
+      timeLimit(ms, of);
+  const once = 3 * 100 + 10 + 20;
+  const thrice = 3 * once + 10 + 20;
+
+  it.each<[string, ((of: Setting) => Policy)[], number, number]>([
+    ['side by side', [again(), again()], 3, once],
+    ['three of them', [again(), again(), again()], 3, once],
+    [
+      'with gates between them',
+      [again(), (of) => new CircuitBreaker('b', {}, of), (of) => bulkhead({}, of), again()],
+      3,
+      once,
+    ],
+    ['an outer one that names it', [again({ retryOn: RetryExhaustedError }), again()], 9, thrice],
+    ['an outer one that names its base', [again({ retryOn: ResilienceError }), again()], 9, thrice],
+    ['a limit between them that may run out', [again(), limit(100), again()], 9, 3 * 100 + 10 + 20],
+    ['an inner one that passes errors on', [again(), again({ retryOn: () => false })], 9, thrice],
+    ['an inner one that aborts', [again(), again({ abortOn: TimeoutError })], 9, thrice],
+    [
+      'an outer one that repeats results',
+      [again({ retryOnResult: () => true }), again()],
+      9,
+      thrice,
+    ],
+  ])('%s', (_which, makers, calls, duration) => {
+    const of = setting();
+    const policies = [...makers, limit(100)].map((make) => make(of));
+    expect(worstCaseOf(policies)).toMatchObject({ calls, duration });
+  });
+
+  it('is what happens', async () => {
+    const of = setting();
+    const policies = [again(), again(), limit(100)].map((make) => make(of));
+    expect(await hanging(policies, of)).toEqual({ calls: 3, duration: once });
+  });
 });
 
 describe('of a retry that never gives up', () => {

@@ -3,6 +3,7 @@ import type { CircuitBreakerOptions } from '../core/circuit-breaker/options.js';
 import { ResilienceConfigError } from '../core/errors.js';
 import { Pipeline } from '../core/pipeline.js';
 import { Policy, type PolicySetting } from '../core/policy.js';
+import { RetryConfig, isRetryConfig } from '../core/retry/retry-config.js';
 import type { Runtime } from '../core/runtime.js';
 import { Issues, type Schema, requireOptions, returning, show } from '../core/validation.js';
 import { collect } from './collect.js';
@@ -64,7 +65,8 @@ export class PolicyMaker {
   withBudget(options: unknown, place: string): unknown {
     const { budget } = (options ?? {}) as { budget?: unknown };
     if (typeof budget !== 'string') return options;
-    return { ...(options as object), budget: this.named.budget(budget, place) };
+    const known = { ...(options as object), budget: this.named.budget(budget, place) };
+    return isRetryConfig(options) ? new RetryConfig(known) : known; // which is complete as before
   }
 
   #resolveOne(spec: PolicySpec, place: string, at: number): Policy {

@@ -1,12 +1,16 @@
+import { jest } from '@jest/globals';
 import {
+  ConsoleLogger,
   Controller,
   Get,
   Injectable,
+  type LogLevel,
   type MiddlewareConsumer,
   Module,
   type NestMiddleware,
   UseInterceptors,
 } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
   Bulkhead,
@@ -117,6 +121,37 @@ describe('R76: the start-up report', () => {
     });
   });
 
+  it.each<[string, LogLevel[], number]>([
+    ['at debug level', ['error', 'debug'], 1],
+    ['nowhere where that is off', ['error'], 0],
+  ])('is logged as a table %s', async (_where, logLevels, times) => {
+    @Injectable()
+    class Orders {
+      @TimeLimit('1s')
+      @Retry({ baseDelay: '1s', jitter: 0 })
+      async place(): Promise<void> {}
+      @CircuitProtected()
+      async cancel(): Promise<void> {}
+    }
+    @Module({ imports: [ResilienceModule.forRoot()], providers: [Orders] })
+    class ShopModule {}
+    const logger = new ConsoleLogger({ logLevels });
+    const debug = jest.spyOn(logger, 'debug').mockImplementation(() => undefined);
+    const app = await NestFactory.createApplicationContext(ShopModule, { logger });
+    await app.close();
+    const tables = debug.mock.calls.filter(([, context]) => context === 'Resilience');
+    expect(tables).toHaveLength(times);
+    if (times === 0) return;
+    expect((tables[0]?.[0] as string).split('\n')).toEqual([
+      '2 protected methods',
+      '  Orders.place: timeLimit > retry | at most 3 calls, 1000 ms',
+      '  Orders.cancel: circuitBreaker | at most 1 calls, unbounded',
+      expect.stringMatching(
+        /^ {2}! Orders.place \[retry-exceeds-time-limit\] retry:Orders.place#1: /,
+      ),
+    ]);
+  });
+
   it('reads a named policy part by part', async () => {
     @Injectable()
     class Orders {
@@ -133,7 +168,10 @@ describe('R76: the start-up report', () => {
         },
       },
     });
-    expect(methods[0]).toMatchObject({ worstCaseCalls: 4, worstCaseDuration: 4000 + 110 });
+    expect(methods[0]).toMatchObject({
+      worstCaseCalls: 4,
+      worstCaseDuration: 2 * (100 + 1000) + 110,
+    });
   });
 
   it('bounds a fallback by a limit around it, not by one inside', async () => {

@@ -37,11 +37,23 @@ export function checkSubscriptions(
       );
     }
     const { breaker } = readOptions(filterSchema, filter, place, issues);
+    if (breaker !== undefined && !types.some(isOfBreakers)) {
+      issues.list.push(
+        `${place}: none of its types is of a circuit breaker, so { breaker: ${show(breaker)} } lets nothing through; ` +
+          'use { policy } for other policies',
+      );
+      continue;
+    }
     const known = namesOf(CircuitBreaker, registry);
     if (breaker !== undefined && !known.includes(breaker) && !isOfKey(breaker, registry)) {
       registry.runtime.logger.warn(unheardBreaker(breaker, place, known));
     }
   }
+}
+
+/** A type that is none at all is told of by itself. */
+function isOfBreakers(type: string): boolean {
+  return type === '*' || type.startsWith('breaker.') || !EVENT_TYPES.includes(type);
 }
 
 /** Circuit breakers that are configured, and what was made as a `kind` of them. */

@@ -5,6 +5,7 @@ import {
 import { CircuitBreakerError, withoutStack } from '../../core/errors.js';
 import { FallbackPolicy } from '../../core/fallback.js';
 import type { Policy } from '../../core/policy.js';
+import { delayAfter } from '../../core/retry/backoff.js';
 import { RetryPolicy } from '../../core/retry/retry.js';
 import { TimeLimitPolicy } from '../../core/time-limit.js';
 import type { DefaultOptions } from '../named-options.js';
@@ -68,12 +69,12 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   'threshold-never-met': (policy, inside) => {
     if (policy instanceof RetryPolicy) return retryNeverMet(policy);
-    const limit = nearestLimit(inside);
-    if (!isBreaker(policy) || limit === undefined) return undefined;
+    if (!isBreaker(policy)) return undefined;
+    const { duration } = worstCaseOf(inside);
     const { window } = policy.options;
     const slow = window.type === 'consecutive' ? undefined : window.slowCallDuration;
-    return slow !== undefined && slow >= limit
-      ? `no call can be slower than ${ms(slow)} when the limit inside is ${ms(limit)}; lower slowCallDuration`
+    return slow !== undefined && duration !== undefined && slow >= duration
+      ? `no call can be slower than ${ms(slow)} when what is inside takes at most ${ms(duration)}; lower slowCallDuration`
       : undefined;
   },
 
@@ -120,9 +121,14 @@ function retriesOpenCircuit(policy: RetryPolicy): boolean {
 }
 
 function retryNeverMet({ options }: RetryPolicy): string | undefined {
-  const { maxAttempts, maxDuration, baseDelay } = options;
-  if (maxAttempts === 1 || maxDuration === undefined || maxDuration >= baseDelay) return undefined;
-  return `no wait of ${ms(baseDelay)} fits into maxDuration ${ms(maxDuration)}, so nothing is ever retried`;
+  const { maxAttempts, maxDuration, backoff } = options;
+  if (maxAttempts === 1 || maxDuration === undefined || typeof backoff === 'function') {
+    return undefined;
+  }
+  const shortest = delayAfter(options, { attempt: 1, random: () => 0 });
+  return shortest > maxDuration
+    ? `no wait of at least ${ms(shortest)} fits into maxDuration ${ms(maxDuration)}, so nothing is ever retried`
+    : undefined;
 }
 
 function nearestLimit(policies: readonly Policy[]): number | undefined {

@@ -17,6 +17,7 @@ import {
   CircuitBreaker,
   CircuitBreakerError,
   CircuitProtected,
+  type ErrorFilter,
   Fallback,
   ResilienceInspector,
   ResilienceInterceptor,
@@ -26,6 +27,7 @@ import {
   Retry,
   RetrySync,
   TimeLimit,
+  TimeoutError,
 } from 'nestjs-bulwark';
 import { closeAll, serve, start } from './support/applications.js';
 import { Span } from './support/span.js';
@@ -277,6 +279,7 @@ describe('R76: the start-up report', () => {
     ['retry-exceeds-time-limit', TimeLimit('1s'), Retry({ baseDelay: '1s' })],
     ['fallback-inside-retry', Retry(), Fallback(() => 'cached')],
     ['fallback-inside-breaker', CircuitProtected(), Fallback(() => 'cached')],
+    ['fallback-inside-retry', Retry(), Fallback(() => 'cached', { on: Error })],
     [
       'window-shorter-than-time-limit',
       CircuitProtected({ window: { type: 'time', duration: '3s' } }),
@@ -439,6 +442,26 @@ describe('R76: the start-up report', () => {
         expect(message).toMatch(/^breaker:(orders|by hand): the same breaker stands further out/);
       }
     });
+  });
+
+  it.each<[string, ErrorFilter]>([
+    ['a class', TimeoutError],
+    ['a predicate', (error) => (error as { status: number }).status === 404],
+    [
+      'a predicate that throws for others',
+      (error) => (error as { response: { status: number } }).response.status === 404,
+    ],
+  ])('finds nothing wrong with an inner fallback for errors of %s', async (_what, on) => {
+    @Injectable()
+    class Orders {
+      @Retry()
+      @CircuitProtected()
+      @Fallback(() => 'cached', { on })
+      async place(): Promise<string> {
+        return 'placed';
+      }
+    }
+    expect((await inspect(Orders)).warnings).toEqual([]);
   });
 
   it('finds nothing wrong with the documented order', async () => {

@@ -2,6 +2,7 @@ import {
   type ResolvedCircuitBreakerOptions,
   writtenOptions,
 } from '../../core/circuit-breaker/options.js';
+import { compileFilter } from '../../core/error-filter.js';
 import { CircuitBreakerError, withoutStack } from '../../core/errors.js';
 import { FallbackPolicy } from '../../core/fallback.js';
 import type { Policy } from '../../core/policy.js';
@@ -49,12 +50,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
 
   'fallback-inside-retry': (policy, _inside, around) =>
-    policy instanceof FallbackPolicy && around.some((outer) => outer instanceof RetryPolicy)
+    hidesFailures(policy) && around.some((outer) => outer instanceof RetryPolicy)
       ? 'the fallback answers before the retry sees a failure, so nothing is ever retried; move it above the retry'
       : undefined,
 
   'fallback-inside-breaker': (policy, inside) =>
-    isBreaker(policy) && inside.some((inner) => inner instanceof FallbackPolicy)
+    isBreaker(policy) && inside.some(hidesFailures)
       ? 'the fallback inside answers before the breaker sees a failure, so the circuit never opens; move it above the breaker'
       : undefined,
 
@@ -104,6 +105,17 @@ export function findingsOf(policies: readonly Policy[], surroundings: Surroundin
 /** A breaker, or a keyed family of them. */
 function isBreaker(policy: Policy): policy is Policy & { options: ResolvedCircuitBreakerOptions } {
   return policy.kind === 'circuitBreaker';
+}
+
+/** A fallback for errors of all kinds; one for chosen errors leaves the others to what stands around it. */
+function hidesFailures(policy: Policy): boolean {
+  if (!(policy instanceof FallbackPolicy)) return false;
+  const { on } = policy.options;
+  try {
+    return on === undefined || compileFilter(on)(new Error('example'));
+  } catch {
+    return false; // a predicate for errors of another kind
+  }
 }
 
 /** One of the application's defaults may be meant for breakers with another window. */

@@ -64,6 +64,11 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
     throw error;
   }
 
+  /** As iterators of the language have it from Node 24 on: `await using` leaves it at the end of its block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
   /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */
   #begin(): Promise<Item> {
     return this.#pending((read) => {

@@ -2,6 +2,7 @@ import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil
 import { AbortError, CancelScope, SufficedError, isSufficed } from '../core/cancellation.js';
 import type { CompiledPipeline } from '../core/compile.js';
 import { isThenable } from '../core/thenable.js';
+import { isAsyncIterable } from '../core/async-iterable/source.js';
 import type { CallContext, Progress } from '../core/call-context.js';
 import { beginCall, enclosingCall, handTo, runInside } from '../core/context.js';
 import type { CallTarget, Opening, ResultAdapter } from '../core/result-kind.js';
@@ -111,7 +112,7 @@ class Subscription {
         suffice: () => stop(succeed),
         abandon: (reason) => stop(() => reject(reason)),
       };
-      const source = from(open(call) as Observable<unknown>);
+      const source = streamOf(open(call));
       this.#live.add(attempt);
       const left = new Subject<void>();
       const leaves: (() => void)[] = [];
@@ -160,6 +161,12 @@ class Subscription {
     this.#progress.answered = true;
     for (const other of [...this.#live]) if (other !== attempt) other.abandon(overtaken());
   }
+}
+
+/** A method may answer on the spot one time and with a stream another, as guards do: then that is the only item. */
+function streamOf(given: unknown): Observable<unknown> {
+  const isStream = isObservable(given) || isThenable(given) || isAsyncIterable(given);
+  return isStream ? from(given) : of(given);
 }
 
 const overtaken = (): AbortError => new AbortError('Another attempt has answered');

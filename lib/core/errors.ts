@@ -65,7 +65,7 @@ export class CircuitBreakerError extends RejectedError {
 
 /** What a CircuitBreakerError says beside the name: `state` is `OPEN` by default, `remainingTimeout` is in ms. */
 export interface CircuitRejection {
-  state?: CircuitState;
+  state?: CircuitState | undefined;
   remainingTimeout?: number | undefined;
 }
 
@@ -87,7 +87,7 @@ export class RetryExhaustedError extends ResilienceError {
   constructor(details: {
     attempts: number;
     lastException: unknown;
-    reason?: RetryExhaustedReason;
+    reason?: RetryExhaustedReason | undefined;
   }) {
     const { attempts, lastException, reason = 'attempts' } = details;
     super(`Gave up after ${String(attempts)} attempt${attempts === 1 ? '' : 's'} (${reason})`, {

@@ -4,7 +4,7 @@ import { ensureBuilt, ensureInstalled } from './steps.mjs';
 
 const [, program, only] = process.argv;
 /** Optimised code and dropped bytecode are heap too, and come and go by tens of kilobytes. */
-const flags = ['--expose-gc', '--no-opt', '--no-flush-bytecode'];
+const flags = ['--expose-gc', '--no-opt', '--no-maglev', '--no-sparkplug', '--no-flush-bytecode'];
 
 if (only === undefined) {
   await ensureInstalled();

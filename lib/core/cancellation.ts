@@ -204,6 +204,18 @@ export class AbortError extends Error {
   readonly code = 'ABORT_ERR';
 }
 
+/**
+ * The same of a caller that has had what it wanted: an item of a stream. To a protected stream that the
+ * call reads itself this is a consumer that leaves after an item, a success.
+ */
+export class SufficedError extends AbortError {}
+const sufficed = new Brand<SufficedError>('sufficed');
+sufficed.put(SufficedError);
+
+export function isSufficed(reason: unknown): boolean {
+  return sufficed.isOn(reason);
+}
+
 /** The platform's, and what axios and got reject a cancelled request with. */
 const ABORT_CODES = new Set<unknown>(['ABORT_ERR', 'ERR_CANCELED']);
 

@@ -65,7 +65,7 @@ export class CircuitBreakerError extends RejectedError {
 
 /** What a CircuitBreakerError says beside the name: `state` is `OPEN` by default, `remainingTimeout` is in ms. */
 export interface CircuitRejection {
-  state?: CircuitState;
+  state?: CircuitState | undefined;
   remainingTimeout?: number | undefined;
 }
 
@@ -87,7 +87,7 @@ export class RetryExhaustedError extends ResilienceError {
   constructor(details: {
     attempts: number;
     lastException: unknown;
-    reason?: RetryExhaustedReason;
+    reason?: RetryExhaustedReason | undefined;
   }) {
     const { attempts, lastException, reason = 'attempts' } = details;
     super(`Gave up after ${String(attempts)} attempt${attempts === 1 ? '' : 's'} (${reason})`, {
@@ -237,10 +237,17 @@ export function isCallerTimeout(error: unknown): boolean {
   return callerTimeout.isOn(error);
 }
 
-/** Makes a rejection without its stack trace, which is most of what a rejection costs. */
+/**
+ * Makes a rejection without its stack trace, which is most of what a rejection costs. With one where the
+ * process has frozen `Error`: as `node --frozen-intrinsics` does.
+ */
 export function withoutStack<E extends Error>(make: () => E): E {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
+  try {
+    Error.stackTraceLimit = 0;
+  } catch {
+    return make();
+  }
   try {
     return make();
   } finally {

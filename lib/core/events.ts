@@ -141,7 +141,7 @@ export class EventHub {
 /** Which of the remembered events to read; without it, all. */
 export interface RecentEvents {
   /** A policy's id; default: all policies. */
-  readonly policy?: string;
+  readonly policy?: string | undefined;
   /** The id of the last event that the reader has seen. */
-  readonly after?: number;
+  readonly after?: number | undefined;
 }

@@ -48,13 +48,14 @@ export class RunningCalls extends TimedQueue<TimedCall> {
 
   /** The timer stays set for the next call: setting and clearing one for each costs 300 ns. */
   protected override emptied(): void {
-    if (this.#retired) super.emptied();
+    if (this.#retired || this.runtime.lifetime?.ended === true) super.emptied();
     else this.doze();
   }
 
   /** Nobody is released early, and nobody is left without an answer; the process may end before it. */
   protected shutDown(): void {
-    this.doze();
+    if (this.size === 0) super.emptied();
+    else this.doze();
   }
 }
 

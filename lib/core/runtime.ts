@@ -47,15 +47,15 @@ export function tell(listen: () => unknown, report: (thrown: unknown) => void): 
 /** What may be replaced, for one policy, one pipeline or one application. */
 export interface RuntimeOptions {
   /** Time and timers, in milliseconds: a fake one for tests. Default: those of Node. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Uniform in [0, 1), like `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
   /** Where contained mistakes are told. Default: the console, and the `Logger` of Nest in an application. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Ends the waits and timers that began under it, at shutdown. */
-  readonly lifetime?: Lifetime;
+  readonly lifetime?: Lifetime | undefined;
   /** Where policies tell what they do. */
-  readonly events?: EventHub;
+  readonly events?: EventHub | undefined;
 }
 
 /** Time, chance and log of a policy. */

@@ -31,6 +31,20 @@ export interface NoPolicyOfSynchronousMethods {
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 type ResultOf<M> = M extends (...args: any[]) => infer R ? R : never;
+type IsNever<T> = [T] extends [never] ? true : false;
+type Stream = Observable<unknown> | AsyncIterable<unknown>;
+
+/**
+ * Whether a method may answer later: all its results are ones to wait for, or a promise of the others is
+ * among them, as in `T | Promise<T>`. A policy that makes a promise of any result keeps to that.
+ */
+type AnswersLater<R> = [R] extends [AsyncResult]
+  ? true
+  : IsNever<Extract<R, AsyncResult>> extends true
+    ? false
+    : [Promise<Awaited<Exclude<R, Stream>>>] extends [R]
+      ? true
+      : false;
 
 /** For policies that may wait or run the method again: `Advice` is for a method that answers on the spot. */
 export type AsyncMethodDecorator<Advice> = ClassDecorator &
@@ -39,7 +53,7 @@ export type AsyncMethodDecorator<Advice> = ClassDecorator &
     key: string | symbol,
     descriptor: IsAny<ResultOf<M>> extends true
       ? TypedPropertyDescriptor<M>
-      : ResultOf<M> extends AsyncResult
+      : AnswersLater<ResultOf<M>> extends true
         ? TypedPropertyDescriptor<M>
         : Advice,
   ) => void);
@@ -51,7 +65,7 @@ export type SyncMethodDecorator = ClassDecorator &
     key: string | symbol,
     descriptor: IsAny<ResultOf<M>> extends true
       ? TypedPropertyDescriptor<M>
-      : ResultOf<M> extends AsyncResult
-        ? UseRetryForAsynchronousMethods
-        : TypedPropertyDescriptor<M>,
+      : IsNever<Extract<ResultOf<M>, AsyncResult>> extends true
+        ? TypedPropertyDescriptor<M>
+        : UseRetryForAsynchronousMethods,
   ) => void);

@@ -26,9 +26,9 @@ export interface ResilienceHealth {
 /** What a health check looks at, and when it is down. */
 export interface HealthCheckOptions {
   /** Names of the breakers to look at. Default: all. */
-  readonly breakers?: readonly string[];
+  readonly breakers?: readonly string[] | undefined;
   /** `'never'` reports without ever being down. Default `'open'`. */
-  readonly failOn?: 'open' | 'never';
+  readonly failOn?: 'open' | 'never' | undefined;
 }
 
 const schema: Schema<HealthCheckOptions> = {

@@ -57,15 +57,17 @@ export interface ResilienceOptionsFactory {
 export interface ResilienceModuleAsyncOptions
   extends Pick<ModuleMetadata, 'imports'>, ModuleVisibility {
   /** Tokens of the providers that `useFactory` gets, in the order of its parameters. Default: none. */
-  readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
+  readonly inject?: (InjectionToken | OptionalFactoryDependency)[] | undefined;
   /** Gives the options, or a promise of them; called once, at start-up. */
   // `any`: the arguments are whatever `inject` names.
-  readonly useFactory?: (
-    // eslint-disable-next-line @typescript-eslint/no-explicit-any
-    ...args: any[]
-  ) => ResilienceModuleOptions | Promise<ResilienceModuleOptions>;
+  readonly useFactory?:
+    | ((
+        // eslint-disable-next-line @typescript-eslint/no-explicit-any
+        ...args: any[]
+      ) => ResilienceModuleOptions | Promise<ResilienceModuleOptions>)
+    | undefined;
   /** A class to be made for this, with `createResilienceOptions()`. */
-  readonly useClass?: Type<ResilienceOptionsFactory>;
+  readonly useClass?: Type<ResilienceOptionsFactory> | undefined;
   /** The token of a provider that the application has, with `createResilienceOptions()`. */
-  readonly useExisting?: InjectionToken;
+  readonly useExisting?: InjectionToken | undefined;
 }

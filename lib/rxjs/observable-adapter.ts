@@ -1,7 +1,8 @@
 import { Observable, Subject, type Subscriber, from, isObservable, of, takeUntil } from 'rxjs';
-import { AbortError, CancelScope } from '../core/cancellation.js';
+import { AbortError, CancelScope, SufficedError, isSufficed } from '../core/cancellation.js';
 import type { CompiledPipeline } from '../core/compile.js';
 import { isThenable } from '../core/thenable.js';
+import { isAsyncIterable } from '../core/async-iterable/source.js';
 import type { CallContext, Progress } from '../core/call-context.js';
 import { beginCall, enclosingCall, handTo, runInside } from '../core/context.js';
 import type { CallTarget, Opening, ResultAdapter } from '../core/result-kind.js';
@@ -40,6 +41,8 @@ class Subscription {
   #owner: Attempt | undefined;
   #completed: Attempt | undefined;
   #over = false;
+  /** What a stream ends with for its subscriber that has not come to its end, although its call is a success. */
+  #cutOff: unknown;
   readonly #live = new Set<Attempt>();
   /** What the subscriber does with an item is no part of the call, but of the one that it subscribed in. */
   readonly #around = enclosingCall();
@@ -70,8 +73,9 @@ class Subscription {
    */
   #leave(): void {
     if (this.#over) return; // the error made for nobody would be a fifth of the cost
-    if (this.#owner?.live === true) this.#owner.suffice();
-    this.#scope.abort(new AbortError('Unsubscribed'));
+    const answering = this.#owner?.live === true ? this.#owner : undefined;
+    answering?.suffice();
+    this.#scope.abort(new (answering ? SufficedError : AbortError)('Unsubscribed'));
   }
 
   /** The call is over; to the subscriber's leaving, which follows, nothing listens any more. */
@@ -83,6 +87,10 @@ class Subscription {
 
   /** The value of an attempt that completed has been emitted; any other is a policy's own. */
   #succeed(value: unknown): void {
+    if (this.#cutOff !== undefined) {
+      this.subscriber.error(this.#cutOff);
+      return;
+    }
     const emitted = this.#completed !== undefined && Object.is(this.#completed.result, value);
     if (!emitted) this.subscriber.next(value);
     this.subscriber.complete();
@@ -104,7 +112,7 @@ class Subscription {
         suffice: () => stop(succeed),
         abandon: (reason) => stop(() => reject(reason)),
       };
-      const source = from(open(call) as Observable<unknown>);
+      const source = streamOf(open(call));
       this.#live.add(attempt);
       const left = new Subject<void>();
       const leaves: (() => void)[] = [];
@@ -120,7 +128,7 @@ class Subscription {
         finish(settle);
         left.next();
       };
-      const leave = call.cancellation?.onAbort(attempt.abandon);
+      const leave = call.cancellation?.onAbort((reason) => this.#giveUp(attempt, reason));
       if (leave) leaves.push(leave);
       if (!attempt.live) return;
       source.pipe(takeUntil(left)).subscribe({
@@ -134,6 +142,16 @@ class Subscription {
     });
   }
 
+  /** The call around this one has ended; where that has had enough of the items, this one is a success. */
+  #giveUp(attempt: Attempt, reason: unknown): void {
+    if (attempt === this.#owner && isSufficed(reason)) {
+      this.#cutOff = reason;
+      attempt.suffice();
+    } else {
+      attempt.abandon(reason);
+    }
+  }
+
   /** The first attempt to bring an item has the subscriber; the others that are under way give way. */
   #take(attempt: Attempt, item: unknown): void {
     // A promise among the items is the subscriber's: to settle with it would be to wait for it.
@@ -143,6 +161,12 @@ class Subscription {
     this.#progress.answered = true;
     for (const other of [...this.#live]) if (other !== attempt) other.abandon(overtaken());
   }
+}
+
+/** A method may answer on the spot one time and with a stream another, as guards do: then that is the only item. */
+function streamOf(given: unknown): Observable<unknown> {
+  const isStream = isObservable(given) || isThenable(given) || isAsyncIterable(given);
+  return isStream ? from(given) : of(given);
 }
 
 const overtaken = (): AbortError => new AbortError('Another attempt has answered');

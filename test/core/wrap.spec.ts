@@ -84,11 +84,11 @@ describe('a protected function looks like the original', () => {
     expect(carried(guarded)).toEqual(expect.arrayContaining(carried(original)));
   });
 
-  it('a function of sloppy code, which alone has arguments and caller', () => {
+  it('a function of sloppy code, which alone may have arguments and caller', () => {
     const sloppy = runInThisContext('(function add(a, b) { return a + b; })') as Work;
     const guarded = breakerNamed('b').protect(sloppy);
     expect([guarded.name, guarded.length]).toEqual(['add', 2]);
-    expect(Reflect.ownKeys(sloppy)).toEqual(expect.arrayContaining(['arguments', 'caller']));
+    // Node 26 has them on Function.prototype alone: before, they are the function's own.
     expect(Reflect.ownKeys(guarded)).not.toContain('arguments');
     expect(Reflect.ownKeys(guarded)).not.toContain('caller');
     expect(guarded.prototype).not.toBe(sloppy.prototype);

@@ -1,4 +1,4 @@
-import { CancelScope } from '../cancellation.js';
+import { AbortError, CancelScope, SufficedError } from '../cancellation.js';
 import type { CompiledPipeline } from '../compile.js';
 import type { CallContext } from '../call-context.js';
 import { beginCall, enclosingCall } from '../context.js';
@@ -52,7 +52,7 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
       reading === undefined
         ? Promise.resolve({ done: true as const, value })
         : this.#leave(reading, value);
-    this.#scope.abort(endedEarly());
+    this.#scope.abort(endedEarly(reading === undefined ? AbortError : SufficedError));
     return answer;
   }
 
@@ -62,6 +62,11 @@ export class Iteration implements AsyncIterableIterator<unknown, unknown, unknow
     }
     await this.return().catch(() => undefined);
     throw error;
+  }
+
+  /** As iterators of the language have it from Node 24 on: `await using` leaves it at the end of its block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
   }
 
   /** Starts the call; the first item, or the end of an empty iteration, answers the first `next`. */

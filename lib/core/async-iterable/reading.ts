@@ -1,4 +1,5 @@
 import type { CallContext } from '../call-context.js';
+import { isSufficed } from '../cancellation.js';
 import { runInside } from '../context.js';
 import { PromisedAnswer } from '../deliver.js';
 import { type Item, type Source, isItem, noItem } from './source.js';
@@ -19,6 +20,7 @@ export class Reading {
   readonly #answer = new PromisedAnswer();
   readonly #ignoreAbort: (() => void) | undefined;
   #underWay = 0;
+  #hasGiven = false;
   /** How it ends; the first to say so decides. */
   #end: (() => void) | undefined;
   #closed = false;
@@ -67,9 +69,12 @@ export class Reading {
     this.#finish(() => this.#answer.succeed(undefined), read, value);
   }
 
-  /** Nobody waits for the source any more. */
+  /** Nobody waits for the source any more; in the call around it somebody may have had enough of its items. */
   giveUp(reason: unknown): void {
-    this.#finish(() => this.#answer.fail(reason), NOBODY);
+    const suffices = this.#hasGiven && isSufficed(reason);
+    const end = (): void =>
+      suffices ? this.#answer.succeed(undefined) : this.#answer.fail(reason);
+    this.#finish(end, NOBODY);
   }
 
   #finish(end: () => void, read: Read, value?: unknown): void {
@@ -94,6 +99,7 @@ export class Reading {
       (item) => {
         if (this.#closed) return;
         if (!isItem(item)) throw noItem(item);
+        this.#hasGiven ||= item.done !== true;
         read.resolve(item);
         if (item.done === true) this.#endWith(() => this.#answer.succeed(item.value));
       },

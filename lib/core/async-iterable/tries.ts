@@ -54,6 +54,6 @@ export class Tries {
 }
 
 /** What an iteration ends with that its consumer has left, or that has gone on without this try. */
-export function endedEarly(): AbortError {
-  return new AbortError('The iteration was ended early');
+export function endedEarly(type = AbortError): AbortError {
+  return new type('The iteration was ended early');
 }

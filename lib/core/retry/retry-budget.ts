@@ -1,8 +1,8 @@
 import { Brand } from '../brand.js';
 import type { Duration } from '../duration.js';
 import { ResilienceConfigError } from '../errors.js';
-import type { Layer, Stage } from '../policy.js';
-import { type Runtime, type RuntimeOptions, runtimeWith } from '../runtime.js';
+import type { Layer, PolicySetting, Stage } from '../policy.js';
+import { type Runtime, runtimeWith } from '../runtime.js';
 import { type Rule, type Schema, duration, number, requireOptions } from '../validation.js';
 
 /** How many retries and hedges all sharers may add to their calls. */
@@ -49,7 +49,7 @@ export class RetryBudget {
 
   constructor(
     options?: RetryBudgetOptions,
-    { runtime, name = 'default' }: { runtime?: RuntimeOptions; name?: string } = {},
+    { runtime, name = 'default' }: Pick<PolicySetting, 'name' | 'runtime'> = {},
   ) {
     this.options = requireOptions(schema, options, `budget(${name})`);
     this.#runtime = runtimeWith(runtime);

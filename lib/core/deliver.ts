@@ -52,25 +52,35 @@ export function promising(next: Deliver): (...call: Parameters<Run>) => Promise<
 export function delivering(next: Run): Deliver {
   return (work, self, args, call, receiver) => {
     const unstored = beginsUnstored(call);
-    promised(next, work, self, args, call).then(
-      (value) => {
-        if (unstored) unstoredCallEnds();
-        receiver.succeed(value);
-      },
-      (error: unknown) => {
-        if (unstored) unstoredCallEnds();
-        receiver.fail(error);
-      },
-    );
+    const promise = promised(next, work, self, args, call);
+    if (unstored) promise.then(succeedUnstored.bind(receiver), failUnstored.bind(receiver));
+    else deliverTo(receiver, promise);
   };
 }
 
 /** Hands the outcome of `promise` to `receiver`. */
 export function deliverTo(receiver: Receiver, promise: Promise<unknown>): void {
-  promise.then(
-    (value) => receiver.succeed(value),
-    (error: unknown) => receiver.fail(error),
-  );
+  promise.then(succeed.bind(receiver), fail.bind(receiver));
+}
+
+// Bound: two closures and what they share are 75 bytes more for each call.
+
+function succeed(this: Receiver, value: unknown): void {
+  this.succeed(value);
+}
+
+function fail(this: Receiver, error: unknown): void {
+  this.fail(error);
+}
+
+function succeedUnstored(this: Receiver, value: unknown): void {
+  unstoredCallEnds();
+  this.succeed(value);
+}
+
+function failUnstored(this: Receiver, error: unknown): void {
+  unstoredCallEnds();
+  this.fail(error);
 }
 
 const settled = Promise.resolve();

@@ -1,4 +1,4 @@
-import type { AsyncPlace } from './async-place.js';
+import type { Place } from './async-place.js';
 import { Brand } from './brand.js';
 
 /** Something that may be told to stop. The signal is made only when somebody asks for it. */
@@ -8,7 +8,7 @@ export interface Cancellation {
   readonly reason: unknown;
   readonly signal: AbortSignal;
   /** The async context in which it began to apply, where that is kept. */
-  readonly place?: AsyncPlace | undefined;
+  readonly place?: Place | undefined;
   /** Calls `listener` once on abort, at once when it has happened; the result takes it back. */
   onAbort(listener: (reason: unknown) => void): () => void;
 }

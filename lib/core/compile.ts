@@ -175,6 +175,10 @@ class SettlingReceiver implements Receiver {
     private readonly receiver: Receiver,
   ) {}
 
+  get promise(): Promise<unknown> | undefined {
+    return this.receiver.promise;
+  }
+
   succeed(value: unknown): void {
     this.pass.succeed(value);
     this.receiver.succeed(value);

@@ -23,6 +23,10 @@ export abstract class PassedAnswer implements Receiver {
 
   protected abstract answered(): void;
 
+  get promise(): Promise<unknown> | undefined {
+    return this.receiver?.promise;
+  }
+
   succeed(value: unknown): void {
     this.#leave().succeed(value);
   }

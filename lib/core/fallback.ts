@@ -190,6 +190,10 @@ class ReplacedFailure implements Receiver {
     private readonly receiver: Receiver,
   ) {}
 
+  get promise(): Promise<unknown> | undefined {
+    return this.receiver.promise;
+  }
+
   succeed(value: unknown): void {
     this.receiver.succeed(value);
   }

@@ -1,4 +1,4 @@
-import type { AsyncPlace } from './async-place.js';
+import { type Place, leave, runAt } from './async-place.js';
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Lingering } from './call-context.js';
 import { PassedAnswer } from './deliver.js';
@@ -77,12 +77,16 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
     /** Let go of with the answer: abandoned work must not keep what the call ends with. */
     private receiver: Receiver | undefined,
     /** The async context of the call, where a time-out is to be answered in it. */
-    readonly place?: AsyncPlace,
+    public place?: Place,
   ) {
     super(cancellation);
     this.lingering = lingering;
     this.at = running.nextAt;
     running.add(this);
+  }
+
+  get promise(): Promise<unknown> | undefined {
+    return this.receiver?.promise;
   }
 
   override get timeLeft(): number {
@@ -125,9 +129,11 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
       this.abort(error); // before the answer: what tries again must find the work told
       receiver.fail(error);
     };
-    if (this.place === undefined) tell();
-    else this.place.runInAsyncScope(tell);
-    this.place?.emitDestroy();
+    const { place } = this;
+    this.place = undefined; // a promise has what the call ends with
+    if (place === undefined) tell();
+    else runAt(place, tell);
+    leave(place);
   }
 
   /** Its caller was answered at the limit. */
@@ -141,7 +147,8 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
     this.receiver = undefined;
     this.running.policy.calls.in_time++;
     this.running.remove(this);
-    this.place?.emitDestroy();
+    leave(this.place);
+    this.place = undefined;
     this.close();
   }
 }

@@ -34,6 +34,8 @@ export type Run = (
 
 /** Gets the one answer of a call, in place of a promise of it. */
 export interface Receiver {
+  /** What it settles in the end, where that is a promise made when the call came. */
+  readonly promise?: Promise<unknown> | undefined;
   succeed(value: unknown): void;
   fail(error: unknown): void;
 }

@@ -1,4 +1,4 @@
-import { AsyncPlace } from './async-place.js';
+import { placeAt } from './async-place.js';
 import type { Duration } from './duration.js';
 import {
   type Deliver,
@@ -98,7 +98,7 @@ export class TimeLimitPolicy extends Policy implements Layer {
         return;
       }
       // A promise brings its caller back to where it was; what receives here would be in the timer's.
-      const place = around.length === 0 ? undefined : new AsyncPlace();
+      const place = around.length === 0 ? undefined : placeAt(receiver.promise);
       const limited = new LimitedCall(running, call, receiver, place);
       next(work, self, args, call.within(limited), limited);
     };

@@ -36,6 +36,10 @@ class ToldAnswer implements Receiver {
     private readonly receiver: Receiver,
   ) {}
 
+  get promise(): Promise<unknown> | undefined {
+    return this.receiver.promise;
+  }
+
   succeed(value: unknown): void {
     this.limiter.answered(this.admitted);
     this.receiver.succeed(value);

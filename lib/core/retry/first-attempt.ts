@@ -19,6 +19,10 @@ export class FirstAttempt implements Receiver, RetriedCall {
     private readonly receiver: Receiver,
   ) {}
 
+  get promise(): Promise<unknown> | undefined {
+    return this.receiver.promise;
+  }
+
   succeed(value: unknown): void {
     const { decision } = this.rules;
     if (decision.readsValues && decision.retriesValue(value)) {

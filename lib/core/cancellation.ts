@@ -23,6 +23,7 @@ const nothing = (): void => undefined;
  * around it, for what the work has left behind, and adds nothing of its own.
  */
 export class CancelScope implements Cancellation {
+  // Its methods are private to the compiler alone: a #method marks every instance, 8 bytes for each class.
   #parent: Cancellation | undefined;
   #asked: Asked | undefined;
   #over = false;
@@ -52,12 +53,12 @@ export class CancelScope implements Cancellation {
   }
 
   get aborted(): boolean {
-    return this.#asked?.own !== undefined || this.#abortedParent() !== undefined;
+    return this.#asked?.own !== undefined || this.abortedParent() !== undefined;
   }
 
   get reason(): unknown {
     const own = this.#asked?.own;
-    return own === undefined ? this.#abortedParent()?.reason : own.reason;
+    return own === undefined ? this.abortedParent()?.reason : own.reason;
   }
 
   get signal(): AbortSignal {
@@ -73,10 +74,10 @@ export class CancelScope implements Cancellation {
   abort(reason: unknown): void {
     if (this.#over) return;
     // A parent may have been first, while nobody listened to it.
-    this.#abortWith((this.#abortedParent() ?? { reason }).reason);
+    this.abortWith((this.abortedParent() ?? { reason }).reason);
   }
 
-  #abortWith(reason: unknown): void {
+  private abortWith(reason: unknown): void {
     const asked = (this.#asked ??= new Asked());
     if (asked.own !== undefined) return;
     asked.own = { reason };
@@ -102,7 +103,7 @@ export class CancelScope implements Cancellation {
     }
     if (this.#over) return this.parent?.onAbort(listener) ?? nothing;
     const asked = (this.#asked ??= new Asked());
-    const listeners = (asked.listeners ??= this.#listenToParents(asked));
+    const listeners = (asked.listeners ??= this.listenToParents(asked));
     listeners.add(listener);
     return () => {
       // Taken from the set that it is in: one that leaves while others are told is not told.
@@ -111,14 +112,14 @@ export class CancelScope implements Cancellation {
     };
   }
 
-  #listenToParents(asked: Asked): Set<Listener> {
-    const pass = (reason: unknown): void => this.#abortWith(reason);
+  private listenToParents(asked: Asked): Set<Listener> {
+    const pass = (reason: unknown): void => this.abortWith(reason);
     asked.leaveParent = this.parent?.onAbort(pass);
     asked.leaveSignal = asked.callerSignal?.onAbort(pass);
     return new Set();
   }
 
-  #abortedParent(): Cancellation | undefined {
+  private abortedParent(): Cancellation | undefined {
     const { parent } = this;
     if (parent?.aborted === true) return parent;
     const callerSignal = this.#asked?.callerSignal;

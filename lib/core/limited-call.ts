@@ -97,9 +97,9 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
     const { receiver } = this;
     if (receiver === undefined) {
       this.running.policy.late.successes++;
-      this.#endLate();
+      this.endLate();
     } else {
-      this.#settleInTime();
+      this.settleInTime();
       receiver.succeed(value);
     }
   }
@@ -108,9 +108,9 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
     const { receiver } = this;
     if (receiver === undefined) {
       this.running.policy.late.failures++;
-      this.#endLate();
+      this.endLate();
     } else {
-      this.#settleInTime();
+      this.settleInTime();
       if (isStreamShown(error)) this.running.policy.calls.in_time--;
       receiver.fail(error);
     }
@@ -137,13 +137,13 @@ export class LimitedCall extends CancelScope implements TimedCall, Receiver {
   }
 
   /** Its caller was answered at the limit. */
-  #endLate(): void {
+  private endLate(): void {
     this.close();
     this.lingering?.ends();
   }
 
   /** Nothing aborts the signal of work that has settled. */
-  #settleInTime(): void {
+  private settleInTime(): void {
     this.receiver = undefined;
     this.running.policy.calls.in_time++;
     this.running.remove(this);

@@ -3,12 +3,11 @@ import type { Work } from '../context.js';
 import { deliverTo } from '../deliver.js';
 import type { Receiver, Run } from '../policy.js';
 import { type FailedAttempt, type RetriedCall, RetryRun } from './retry-run.js';
-import type { RetryPolicy, RetryRules } from './retry.js';
+import type { RetryRules } from './retry.js';
 
 /** The first attempt of a call whose answer goes to a receiver. */
 export class FirstAttempt implements Receiver, RetriedCall {
   constructor(
-    private readonly policy: RetryPolicy,
     private readonly rules: RetryRules,
     private readonly next: Run,
     readonly work: Work,
@@ -24,21 +23,21 @@ export class FirstAttempt implements Receiver, RetriedCall {
   }
 
   succeed(value: unknown): void {
-    const { decision } = this.rules;
+    const { decision, policy } = this.rules;
     if (decision.readsValues && decision.retriesValue(value)) {
-      this.#again({ value });
+      this.again({ value });
       return;
     }
-    this.policy.calls.first_try++;
+    policy.calls.first_try++;
     this.receiver.succeed(value);
   }
 
   fail(error: unknown): void {
-    this.#again({ error });
+    this.again({ error });
   }
 
-  #again(failed: FailedAttempt): void {
-    const run = new RetryRun(this.policy, this.rules, this.next, this, this.startedAt);
+  private again(failed: FailedAttempt): void {
+    const run = new RetryRun(this.rules, this.next, this, this.startedAt);
     deliverTo(this.receiver, run.after(failed));
   }
 }

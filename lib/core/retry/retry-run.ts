@@ -27,12 +27,15 @@ export class RetryRun {
   #delay: number | undefined;
 
   constructor(
-    private readonly policy: RetryPolicy,
     private readonly rules: RetryRules,
     private readonly next: Run,
     private readonly target: RetriedCall,
     private readonly startedAt: number,
   ) {}
+
+  private get policy(): RetryPolicy {
+    return this.rules.policy;
+  }
 
   /** @returns the value of the attempt that succeeded; rejects as R2, R3 and R5 say */
   async after(failed: FailedAttempt): Promise<unknown> {

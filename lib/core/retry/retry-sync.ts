@@ -22,11 +22,11 @@ export class SyncRetryPolicy extends RetryPolicy {
         if (unstored) unstoredCallEnds();
       } catch (error) {
         if (unstored) unstoredCallEnds();
-        return new RetryRun(this, rules, next, target, startedAt).afterSync({ error });
+        return new RetryRun(rules, next, target, startedAt).afterSync({ error });
       }
       refusePromise(value, this);
       if (rules.decision.readsValues && rules.decision.retriesValue(value)) {
-        return new RetryRun(this, rules, next, target, startedAt).afterSync({ value });
+        return new RetryRun(rules, next, target, startedAt).afterSync({ value });
       }
       this.calls.first_try++;
       return value;

@@ -34,6 +34,7 @@ export interface RetrySnapshot extends PolicySnapshot {
 
 /** What a call goes by, from its first attempt to its last. */
 export interface RetryRules {
+  readonly policy: RetryPolicy;
   readonly options: ResolvedRetryOptions;
   readonly decision: RetryDecision;
   readonly budget: RetryBudget | undefined;
@@ -80,7 +81,12 @@ export class RetryPolicy extends Policy implements Layer {
   #rulesOf(options: ResolvedRetryOptions): RetryRules {
     const { name, runtime } = this;
     const budget = requireBudget(options.budget, `retry(${name})`);
-    return { options, decision: new RetryDecision(options, name, runtime.logger), budget };
+    return {
+      policy: this,
+      options,
+      decision: new RetryDecision(options, name, runtime.logger),
+      budget,
+    };
   }
 
   /**
@@ -148,17 +154,7 @@ export class RetryPolicy extends Policy implements Layer {
       const { rules } = this;
       const startedAt = this.begin(rules, around);
       const first = call.forAttempt(1);
-      const attempt = new FirstAttempt(
-        this,
-        rules,
-        again,
-        work,
-        self,
-        args,
-        first,
-        startedAt,
-        receiver,
-      );
+      const attempt = new FirstAttempt(rules, again, work, self, args, first, startedAt, receiver);
       next(work, self, args, first, attempt);
     };
   }
@@ -178,7 +174,7 @@ export class RetryPolicy extends Policy implements Layer {
     startedAt: number,
     failed: FailedAttempt,
   ): Promise<unknown> {
-    return new RetryRun(this, rules, next, target, startedAt).after(failed);
+    return new RetryRun(rules, next, target, startedAt).after(failed);
   }
 
   readonly #onFirst = (value: unknown): unknown => {

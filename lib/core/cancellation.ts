@@ -1,4 +1,3 @@
-import type { Place } from './async-place.js';
 import { Brand } from './brand.js';
 
 /** Something that may be told to stop. The signal is made only when somebody asks for it. */
@@ -7,8 +6,8 @@ export interface Cancellation {
   /** What it was aborted with; `undefined` before. */
   readonly reason: unknown;
   readonly signal: AbortSignal;
-  /** The async context in which it began to apply, where that is kept. */
-  readonly place?: Place | undefined;
+  /** What keeps the async context in which it began to apply, where something does. */
+  readonly place?: object | undefined;
   /** Calls `listener` once on abort, at once when it has happened; the result takes it back. */
   onAbort(listener: (reason: unknown) => void): () => void;
 }

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { AsyncPlace, type Place, storesInMaps } from './async-place.js';
+import { AsyncPlace, storesInMaps } from './async-place.js';
 import { type CallContext, PLAIN } from './call-context.js';
 import { CancelScope, cancellationOf } from './cancellation.js';
 import { processWide } from './process-wide.js';
@@ -102,7 +102,7 @@ function enter(
   self: unknown,
   args: readonly unknown[] | undefined,
   call: CallContext | undefined,
-  place?: Place,
+  place?: object,
 ): unknown {
   calls.stored = true;
   if (!storesInMaps)

@@ -15,7 +15,7 @@ export class StartUpReport implements OnApplicationBootstrap {
   /** @throws ResilienceConfigError in strict mode, with every warning */
   onApplicationBootstrap(): void {
     if (this.options.strict === true) this.#refuseWarnings();
-    if (Logger.isLevelEnabled('debug')) this.#logger.debug(this.inspector.table());
+    if (mayLogDebug()) this.#logger.debug(this.inspector.table());
   }
 
   #refuseWarnings(): void {
@@ -25,4 +25,9 @@ export class StartUpReport implements OnApplicationBootstrap {
       warnings.map(({ method, rule, message }) => `${method} [${rule}] ${message}`),
     );
   }
+}
+
+/** Nest 11 says of every level that it is off while none has been chosen; its logger knows better. */
+function mayLogDebug(): boolean {
+  return Logger.isLevelEnabled('debug') || !Logger.isLevelEnabled('fatal');
 }

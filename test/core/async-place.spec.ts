@@ -1,5 +1,14 @@
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';
-import { pipeline, retry, timeLimit } from 'nestjs-bulwark/core';
+import {
+  CircuitBreaker,
+  type Policy,
+  adaptiveLimit,
+  bulkhead,
+  fallback,
+  pipeline,
+  retry,
+  timeLimit,
+} from 'nestjs-bulwark/core';
 import { Lab } from '../support/lab.js';
 
 const storesInMaps = Number(process.versions.node.split('.')[0]) >= 24;
@@ -24,14 +33,23 @@ async function resourcesOf(act: () => Promise<unknown>): Promise<string[]> {
   return types;
 }
 
-describe('the async context of a call under a time limit with a retry around it', () => {
-  it(`is kept by ${storesInMaps ? 'one resource, in which its work runs' : 'the promise of its answer'}`, async () => {
-    const policy = pipeline(retry({}, lab), timeLimit(100, lab));
+describe('the async context of a call under a time limit with something around it', () => {
+  const limit = (): Policy => timeLimit(100, lab);
+  it.each<[string, number, () => Policy[]]>([
+    ['a retry', 1, () => [retry({}, lab), limit()]],
+    ['a fallback', 1, () => [fallback(() => 0, {}, lab), limit()]],
+    ['a circuit breaker', 1, () => [new CircuitBreaker('b', {}, lab), limit()]],
+    ['a bulkhead with a queue', 1, () => [bulkhead({ maxQueue: 1 }, lab), limit()]],
+    ['an adaptive limit', 1, () => [adaptiveLimit({}, lab), limit()]],
+    ['a retry and another limit', 2, () => [retry({}, lab), timeLimit(200, lab), limit()]],
+  ])('%s: is kept by the promise of its answer before Node 24', async (_what, places, policies) => {
+    const policy = pipeline(...policies());
     await policy.execute(() => 'what is stored is stored from here on');
     const types = await resourcesOf(() =>
       requests.run('mine', () => policy.execute(async () => requests.getStore())),
     );
-    expect(types).toEqual(storesInMaps ? ['bulwark.place'] : []);
+    // With maps it is kept by resources, in the innermost of which the work runs.
+    expect(types).toEqual(Array(storesInMaps ? places : 0).fill('bulwark.place'));
   });
 
   it('is there again when its second attempt has run out, too', async () => {

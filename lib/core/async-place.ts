@@ -34,8 +34,8 @@ export function placeAt(promise: Promise<unknown> | undefined): Place {
 }
 
 /** Runs `act` where `place` was made: in the scope of a promise as its own reactions do. */
-export function runAt(place: Place, act: () => void): void {
-  AsyncResource.prototype.runInAsyncScope.call(place as AsyncResource, act);
+export function runAt<T>(place: Place, act: () => T): T {
+  return AsyncResource.prototype.runInAsyncScope.call(place as AsyncResource, act) as T;
 }
 
 /** Nothing is to be run there any more. */
@@ -62,9 +62,8 @@ function findIdSymbol(): symbol {
   const storage = new AsyncLocalStorage<boolean>();
   const promise = storage.run(true, () => Promise.resolve());
   const symbols = Object.getOwnPropertySymbols(new AsyncResource('bulwark.look'));
-  const found = symbols.find((symbol) => hasId(promise, symbol));
-  let stored: boolean | undefined;
-  if (found !== undefined) runAt(promise, () => (stored = storage.getStore()));
+  const found = symbols.find((symbol) => hasId(promise, symbol)) ?? none;
+  const keeps = found !== none && runAt(promise, () => storage.getStore() === true);
   storage.disable();
-  return stored === true && found !== undefined ? found : none;
+  return keeps ? found : none;
 }

@@ -2,11 +2,12 @@ import { type Place, leave, runAt } from './async-place.js';
 import { CancelScope } from './cancellation.js';
 import type { CallContext, Lingering } from './call-context.js';
 import { PassedAnswer } from './deliver.js';
-import { TimeoutError, withoutStack } from './errors.js';
+import { TimeoutError } from './errors.js';
 import type { Receiver } from './policy.js';
 import { isStreamShown } from './result-kind.js';
 import { type Link, TimedQueue } from './timed-queue.js';
 import type { TimeLimitPolicy } from './time-limit.js';
+import { withoutStack } from './without-stack.js';
 
 /** A call that is told when its limit has come. */
 interface TimedCall extends Link<TimedCall> {

@@ -1,9 +1,10 @@
 import type { ArgumentsHost } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
 import type { AbortError } from '../core/cancellation.js';
-import { type ResilienceError, withoutStack } from '../core/errors.js';
+import type { ResilienceError } from '../core/errors.js';
 import { causeBehind } from './behind-retries.js';
 import { httpAnswerTo } from './http-answer.js';
+import { withoutStack } from '../core/without-stack.js';
 
 type OwnError = ResilienceError | AbortError;
 

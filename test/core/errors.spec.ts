@@ -13,8 +13,9 @@ import {
   TimeoutError,
   isResilienceError,
 } from 'nestjs-bulwark/core';
-import { isOwnAbort, isRejection, withoutStack } from '../../lib/core/errors.js';
+import { isOwnAbort, isRejection } from '../../lib/core/errors.js';
 import { thrownBy } from '../support/lab.js';
+import { withoutStack } from '../../lib/core/without-stack.js';
 
 const down = new Error('down');
 const hostile = new Proxy(

@@ -1,6 +1,6 @@
 import { BoundPass } from '../bound-pass.js';
 import { type CompiledFilter, compileFilter } from '../error-filter.js';
-import { BulkheadRejectedError, withoutStack } from '../errors.js';
+import { BulkheadRejectedError } from '../errors.js';
 import { isOverloadError } from '../overload-error.js';
 import type { Gate, Layer } from '../policy.js';
 import type { Runtime } from '../runtime.js';
@@ -10,6 +10,7 @@ import { LimitLayer } from './limit-layer.js';
 import type { ResolvedAdaptiveLimitOptions } from './options.js';
 import { Probe } from './probe.js';
 import { SamplingWindow } from './sampling-window.js';
+import { withoutStack } from '../without-stack.js';
 
 /** Let through, turned away; and of those let through: told of overload, told nothing. */
 export type AdaptiveLimitOutcome = 'accepted' | 'rejected' | 'dropped' | 'ignored';

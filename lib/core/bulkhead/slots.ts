@@ -1,11 +1,12 @@
 import type { CallContext } from '../call-context.js';
-import { BulkheadRejectedError, withoutStack } from '../errors.js';
+import { BulkheadRejectedError } from '../errors.js';
 import type { Gate, Layer, Pass } from '../policy.js';
 import type { Runtime } from '../runtime.js';
 import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedBulkheadOptions } from './options.js';
 import { SharedPass } from './shared-pass.js';
 import { SlotLayer } from './slot-layer.js';
+import { withoutStack } from '../without-stack.js';
 
 /** What became of calls that wanted a slot. */
 export type BulkheadOutcome = 'accepted' | 'rejected' | 'queue_timeout' | 'aborted';

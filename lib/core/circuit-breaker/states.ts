@@ -1,9 +1,10 @@
 import type { CallContext } from '../call-context.js';
-import { CircuitBreakerError, CircuitState, withoutStack } from '../errors.js';
+import { CircuitBreakerError, CircuitState } from '../errors.js';
 import type { Pass } from '../policy.js';
 import { Admission } from './admission.js';
 import type { Machine } from './machine.js';
 import type { OpeningReport } from './opening-report.js';
+import { withoutStack } from '../without-stack.js';
 
 /** One period of a breaker. Admits calls, or says why not. */
 export interface State {

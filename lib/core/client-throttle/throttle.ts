@@ -1,12 +1,13 @@
 import { BoundPass } from '../bound-pass.js';
 import { isAbortError } from '../cancellation.js';
 import { type CompiledFilter, compileFilter } from '../error-filter.js';
-import { ThrottledError, isRejection, withoutStack } from '../errors.js';
+import { ThrottledError, isRejection } from '../errors.js';
 import { isOverloadError } from '../overload-error.js';
 import type { Gate, Pass } from '../policy.js';
 import type { Runtime } from '../runtime.js';
 import { AcceptanceWindow } from './acceptance-window.js';
 import type { ResolvedClientThrottleOptions } from './options.js';
+import { withoutStack } from '../without-stack.js';
 
 /** Held back here; and of those made: accepted, rejected by the dependency, told nothing. */
 export type ClientThrottleOutcome = 'throttled' | 'accepted' | 'rejected' | 'ignored';

@@ -1,6 +1,6 @@
 import { BoundPass } from '../bound-pass.js';
 import type { CallContext } from '../call-context.js';
-import { RateLimitedError, withoutStack } from '../errors.js';
+import { RateLimitedError } from '../errors.js';
 import { deliverTo, promising } from '../deliver.js';
 import type { Deliver, Gate, Layer, Pass, Run } from '../policy.js';
 import { followed } from '../promised.js';
@@ -9,6 +9,7 @@ import { WaitQueue, type WaitRules, type Waiter } from '../wait-queue.js';
 import type { ResolvedRateLimitOptions } from './options.js';
 import { isStreamShown } from '../result-kind.js';
 import { TokenBucket } from './token-bucket.js';
+import { withoutStack } from '../without-stack.js';
 
 /** What became of calls: started at once, started after a wait, turned away. */
 export type RateLimitOutcome = 'permitted' | 'waited' | 'rejected';

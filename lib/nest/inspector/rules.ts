@@ -3,7 +3,7 @@ import {
   writtenOptions,
 } from '../../core/circuit-breaker/options.js';
 import { compileFilter } from '../../core/error-filter.js';
-import { CircuitBreakerError, withoutStack } from '../../core/errors.js';
+import { CircuitBreakerError } from '../../core/errors.js';
 import { FallbackPolicy } from '../../core/fallback.js';
 import type { Policy } from '../../core/policy.js';
 import { delayAfter } from '../../core/retry/backoff.js';
@@ -11,6 +11,7 @@ import { RetryPolicy } from '../../core/retry/retry.js';
 import { TimeLimitPolicy } from '../../core/time-limit.js';
 import type { DefaultOptions } from '../named-options.js';
 import { isShadow, longestWaits, worstCaseOf } from './worst-case.js';
+import { withoutStack } from '../../core/without-stack.js';
 
 /** What a rule finds at one place of a pipeline: why it is doubtful, and what to do. */
 export interface Finding {

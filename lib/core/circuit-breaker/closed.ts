@@ -49,22 +49,22 @@ export class Closed extends Admission implements State {
     return true;
   }
 
-  succeeded(elapsed = 0): void {
+  succeeded(slow = false): void {
     this.#failures = 0;
-    const trip = this.#window.succeeded(this.#isSlow(elapsed));
+    const trip = this.#window.succeeded(slow);
     if (trip !== undefined) this.#open(trip, undefined);
   }
 
-  /** A call has failed, in `elapsed` ms where that matters. */
-  failed(error: unknown, elapsed = 0): void {
+  failed(error: unknown, slow = false): void {
     this.#failures++;
     (this.#tally ??= new FailureTally()).add(error);
-    const trip = this.#window.failed(this.#isSlow(elapsed), this.#failures);
+    const trip = this.#window.failed(slow, this.#failures);
     if (trip !== undefined) this.#open(trip, error);
   }
 
-  #isSlow(elapsed: number): boolean {
-    return elapsed > (this.#slowAfter ?? Infinity);
+  /** Whether a call that began at `startedAt` counts as slow. */
+  isSlow(startedAt: number): boolean {
+    return this.machine.clock.now() - startedAt > (this.#slowAfter ?? Infinity);
   }
 
   #open(trip: Trip, error: unknown): void {
@@ -94,10 +94,10 @@ class TimedCall extends Admission {
   }
 
   protected succeeded(): void {
-    this.period.succeeded(this.machine.clock.now() - this.startedAt);
+    this.period.succeeded(this.period.isSlow(this.startedAt));
   }
 
   protected failed(error: unknown): void {
-    this.period.failed(error, this.machine.clock.now() - this.startedAt);
+    this.period.failed(error, this.period.isSlow(this.startedAt));
   }
 }

@@ -1,6 +1,6 @@
 import { type CallContext, PLAIN } from './call-context.js';
 import { beginsUnstored, invoke, unstoredCallEnds } from './context.js';
-import { FusedGates } from './fused-gates.js';
+import { fused } from './fused-gates.js';
 import { PromisedAnswer, delivering, failLater, promising, rejectLater } from './deliver.js';
 import type {
   Deliver,
@@ -113,10 +113,6 @@ function gatedDelivery(gates: readonly Gate[], inner: Linked, refuse: Refuse): D
   if ('run' in inner) return delivering(gated(gates, inner, refuse));
   const gate = fused(gates);
   return gate === undefined ? inner.deliver : deliveringGate(gate, inner.deliver);
-}
-
-function fused(gates: readonly Gate[]): Gate | undefined {
-  return gates.length > 1 ? new FusedGates(gates) : gates[0];
 }
 
 function oneGate(gate: Gate, next: Run, refuse: Refuse): Run {

@@ -2,62 +2,69 @@ import { BoundPass } from './bound-pass.js';
 import type { CallContext } from './call-context.js';
 import type { Gate, Pass } from './policy.js';
 
-/** Several gates as one: one step and one promise hop for all of them. */
-export class FusedGates implements Gate {
+/** Several gates as one, outermost first: one step and one promise hop for all of them. */
+export function fused(gates: readonly Gate[]): Gate | undefined {
+  return gates.length === 0
+    ? undefined
+    : gates.reduceRight((inner, outer) => new FusedGates(outer, inner));
+}
+
+/** Two, of which the inner may be fused itself. In pairs no call makes a list, which took 80 ns. */
+class FusedGates implements Gate {
   #refusal!: Error;
 
-  constructor(private readonly gates: readonly Gate[]) {}
+  constructor(
+    private readonly outer: Gate,
+    private readonly inner: Gate,
+  ) {}
 
   admit(args: readonly unknown[] | undefined, call: CallContext): Pass | undefined {
-    const passes: Pass[] = [];
-    let inside = call;
-    for (const gate of this.gates) {
-      const pass = gate.admit(args, inside);
-      if (pass === undefined) {
-        this.#unwind(passes, gate.refusal());
-        return undefined;
-      }
-      passes.push(pass);
-      inside = pass.contextOf(inside);
+    const outer = this.outer.admit(args, call);
+    if (outer === undefined) {
+      this.#refusal = this.outer.refusal();
+      return undefined;
     }
-    return new FusedPass(passes);
+    const inner = this.inner.admit(args, outer.contextOf(call));
+    if (inner !== undefined) return new FusedPass(outer, inner);
+    this.#refusal = this.inner.refusal();
+    outer.fail(this.#refusal); // it learns of it as of any error
+    return undefined;
   }
 
   refusal(): Error {
     return this.#refusal;
   }
-
-  /** The outer gates learn of an inner refusal as of any error of theirs. */
-  #unwind(passes: readonly Pass[], refusal: Error): void {
-    for (const pass of passes.toReversed()) pass.fail(refusal);
-    this.#refusal = refusal;
-  }
 }
 
 class FusedPass extends BoundPass {
-  constructor(private readonly passes: readonly Pass[]) {
+  constructor(
+    private readonly outer: Pass,
+    private readonly inner: Pass,
+  ) {
     super();
   }
 
   override contextOf(call: CallContext): CallContext {
-    let inside = call;
-    for (const pass of this.passes) inside = pass.contextOf(inside);
-    return inside;
+    return this.inner.contextOf(this.outer.contextOf(call));
   }
 
   succeed(value: unknown): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).succeed(value);
+    this.inner.succeed(value);
+    this.outer.succeed(value);
   }
 
   fail(error: unknown): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).fail(error);
+    this.inner.fail(error);
+    this.outer.fail(error);
   }
 
   release(): void {
-    for (let at = this.passes.length - 1; at >= 0; at--) (this.passes[at] as Pass).release();
+    this.inner.release();
+    this.outer.release();
   }
 
   uncount(): void {
-    for (const pass of this.passes) pass.uncount();
+    this.inner.uncount();
+    this.outer.uncount();
   }
 }

@@ -10,6 +10,11 @@ export const cases = [
     title: 'breaker, consecutive, decorated',
     budget: { ratio: 1.8, bytes: 150 },
   },
+  {
+    id: 'breaker-arguments',
+    title: 'the same, called with two arguments',
+    budget: { ratio: 1.8, bytes: 150 },
+  },
   { id: 'window-count', title: 'breaker, count window', budget: { ratio: 2 } },
   { id: 'window-time', title: 'breaker, time window', budget: { ratio: 3 } },
   { id: 'retry', title: 'retry, first try succeeds', budget: { ratio: 1.8 } },

@@ -8,6 +8,14 @@ import { decorate, fn } from './work.mjs';
 
 const FIRST = { attempt: 1 };
 
+/** An `apply` with an array takes 8 to 11 ns more: nothing inside it can be inlined. */
+function direct(work, self, args) {
+  if (args === undefined) return work(FIRST);
+  if (args.length === 0) return work.call(self);
+  if (args.length === 2) return work.call(self, args[0], args[1]);
+  return work.apply(self, args);
+}
+
 function breaker() {
   const state = { open: false, admitted: 0, successful: 0, failures: 0 };
   const onSuccess = (value) => {
@@ -24,7 +32,7 @@ function breaker() {
     state.admitted++;
     let result;
     try {
-      result = args === undefined ? work(FIRST) : work.apply(self, args);
+      result = direct(work, self, args);
     } catch (error) {
       return onFailure(error);
     }
@@ -33,7 +41,7 @@ function breaker() {
 }
 
 /** The breaker is the instance's, found at the call: a class knows nothing of the application it is used in. */
-function decorated() {
+function decorated(args = '') {
   const BREAKER = Symbol('breaker');
   class Service {
     charge() {
@@ -54,8 +62,8 @@ function decorated() {
   const service = new Service();
   Object.defineProperty(service, BREAKER, { value: breaker() });
   return {
-    expression: 'service.charge()',
-    bare: 'plain.charge()',
+    expression: `service.charge(${args})`,
+    bare: `plain.charge(${args})`,
     scope: { service, plain: new Plain() },
   };
 }
@@ -166,7 +174,8 @@ const calling = (call) => ({ expression: 'call(fn)', scope: { call, fn } });
 
 export const cases = {
   breaker: () => calling(breaker()),
-  'breaker-decorated': decorated,
+  'breaker-decorated': () => decorated(),
+  'breaker-arguments': () => decorated('1, 2'),
   retry: () => calling(retry()),
   'time-limit': () => calling(timeLimit(1_000)),
   pipeline: () => calling(guarded()),

@@ -35,30 +35,33 @@ export async function providerWith(type, module = {}) {
   return app.get(type);
 }
 
+async function decorated(args = '') {
+  const { CircuitProtected } = await import('../../dist/esm/index.js');
+  class Service {
+    charge() {
+      return fn();
+    }
+  }
+  Reflect.defineMetadata('design:returntype', Promise, Service.prototype, 'charge');
+  decorate(Service, 'charge', CircuitProtected('payments'));
+  const service = await providerWith(Service, { circuitBreakers: { payments: {} } });
+  class Plain {
+    charge() {
+      return fn();
+    }
+  }
+  const plain = new Plain();
+  return {
+    expression: `service.charge(${args})`,
+    bare: `plain.charge(${args})`,
+    scope: { service, plain },
+  };
+}
+
 export const cases = {
   breaker: () => executing(new CircuitBreaker('bench')),
-  'breaker-decorated': async () => {
-    const { CircuitProtected } = await import('../../dist/esm/index.js');
-    class Service {
-      charge() {
-        return fn();
-      }
-    }
-    Reflect.defineMetadata('design:returntype', Promise, Service.prototype, 'charge');
-    decorate(Service, 'charge', CircuitProtected('payments'));
-    const service = await providerWith(Service, { circuitBreakers: { payments: {} } });
-    class Plain {
-      charge() {
-        return fn();
-      }
-    }
-    const plain = new Plain();
-    return {
-      expression: 'service.charge()',
-      bare: 'plain.charge()',
-      scope: { service, plain },
-    };
-  },
+  'breaker-decorated': () => decorated(),
+  'breaker-arguments': () => decorated('1, 2'),
   'window-count': windowed({ type: 'count', size: 100, failureRate: 0.5, minimumCalls: 10 }),
   'window-time': windowed({ type: 'time', duration: '10s', failureRate: 0.5, minimumCalls: 10 }),
   retry: () => executing(retry()),

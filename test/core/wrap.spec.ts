@@ -105,6 +105,22 @@ describe('a protected function looks like the original', () => {
     ]);
     expect(original).toHaveBeenCalledTimes(1);
   });
+
+  it.each([0, 1, 2, 3, 4, 20])(
+    'and with %i arguments where it was given as many',
+    async (count) => {
+      const given = Array.from({ length: count }, (_, at) => (at === count - 1 ? undefined : at));
+      const receiver = {
+        async charge(...args: unknown[]) {
+          return Promise.resolve([this, args]);
+        },
+      };
+      for (const policy of [breakerNamed('b'), retry({}, lab)]) {
+        const charge = policy.wrap(receiver.charge);
+        expect(await charge.apply(receiver, given)).toEqual([receiver, given]);
+      }
+    },
+  );
 });
 
 describe('the kind of result', () => {

@@ -11,6 +11,7 @@ import { decided } from '../thenable.js';
 import type { ResolvedCircuitBreakerOptions } from './options.js';
 
 const isLocalAnswer: CompiledFilter = (error) => isRejection(error) || isAbortError(error);
+const isNoRejection: CompiledFilter = (error) => !isRejection(error);
 
 /** Decides what counts as a failure. A throwing filter or predicate makes it one. */
 export class Judge {
@@ -27,7 +28,7 @@ export class Judge {
     this.#isFailure = isFailure;
     this.#counts =
       failureExceptions === undefined
-        ? (error) => !isRejection(error)
+        ? isNoRejection
         : compileFilter(failureExceptions, isLocalAnswer);
     this.#ignores = ignoring(ignoreExceptions, failureExceptions !== undefined);
   }

@@ -356,7 +356,7 @@ describe('@OnResilienceEvent', () => {
       }
     }
     const circuitBreakers = { payments: {}, 'orders[eu]': {} };
-    const known = 'known: payments, orders[eu], Gateway.charge';
+    const known = 'known: payments, orders[eu], Gateway.charge, Gateway.load';
 
     it.each<[string, string | undefined]>([
       ['payments', undefined],
@@ -364,6 +364,7 @@ describe('@OnResilienceEvent', () => {
       ['orders[eu][acme]', undefined],
       ['payments[[acme]]', undefined],
       ['Gateway.charge', undefined],
+      ['Gateway.load', undefined],
       ['Gateway.load[acme]', undefined],
       ['paymets', '; did you mean "payments"?'],
       ['tenants[acme]', ''],

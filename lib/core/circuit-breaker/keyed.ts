@@ -86,7 +86,7 @@ export class KeyedCircuitBreakers extends Policy {
   }
 
   override get id(): string {
-    return `breaker:${this.name}[*]`;
+    return familyId(this.name);
   }
 
   /** The breaker of a key, made when it is not known; using it keeps it. */
@@ -161,6 +161,11 @@ export class KeyedCircuitBreakers extends Policy {
     this.#members.add(machine);
     return machine;
   }
+}
+
+/** Under which the breakers of all keys of a name speak. */
+export function familyId(name: string): string {
+  return `breaker:${name}[*]`;
 }
 
 /** A keyed family at one place: the same breakers, with the key that this place reads. */

@@ -44,8 +44,9 @@ export function checkSubscriptions(
       );
       continue;
     }
-    const known = namesOf(CircuitBreaker, registry);
-    if (breaker !== undefined && !known.includes(breaker) && !isOfKey(breaker, registry)) {
+    const families = namesOf(registry, KeyedCircuitBreakers);
+    const known = namesOf(registry, CircuitBreaker, KeyedCircuitBreakers);
+    if (breaker !== undefined && !known.includes(breaker) && !isOfKey(breaker, families)) {
       registry.runtime.logger.warn(unheardBreaker(breaker, place, known));
     }
   }
@@ -56,17 +57,19 @@ function isOfBreakers(type: string): boolean {
   return type === '*' || type.startsWith('breaker.') || !EVENT_TYPES.includes(type);
 }
 
-/** Circuit breakers that are configured, and what was made as a `kind` of them. */
+/** Circuit breakers that are configured, and what was made as one of these kinds of them. */
 function namesOf(
-  kind: typeof CircuitBreaker | typeof KeyedCircuitBreakers,
   registry: ResilienceRegistry,
+  ...kinds: (typeof CircuitBreaker | typeof KeyedCircuitBreakers)[]
 ): string[] {
-  const made = registry.policies().filter((policy) => policy instanceof kind);
-  return [...new Set([...registry.names.in('circuitBreakers'), ...made.map(({ name }) => name)])];
+  const made = registry
+    .policies()
+    .filter((policy) => kinds.some((kind) => policy instanceof kind))
+    .map(({ name }) => name);
+  return [...new Set([...registry.names.in('circuitBreakers'), ...made])];
 }
 
 /** `tenants[acme]`, whose breaker may come with the first call. */
-function isOfKey(breaker: string, registry: ResilienceRegistry): boolean {
-  const families = namesOf(KeyedCircuitBreakers, registry);
+function isOfKey(breaker: string, families: readonly string[]): boolean {
   return breaker.endsWith(']') && families.some((family) => breaker.startsWith(`${family}[`));
 }

@@ -1,10 +1,11 @@
 import 'reflect-metadata';
 import type { ResilienceEvent, ResilienceEventType } from '../../core/events.js';
+import { familyId } from '../../core/circuit-breaker/keyed.js';
 import { levelsOf } from '../levels.js';
 
 /** Which events a method wants. */
 export interface EventFilter {
-  /** Only those about the circuit breaker of this name. */
+  /** Only those about the circuit breaker of this name, or about those of its keys. */
   readonly breaker?: string | undefined;
   /** Only those about the policy of this name or id. */
   readonly policy?: string | undefined;
@@ -55,10 +56,12 @@ export function isListener(target: object, key: string | symbol, method: object)
 export function wants({ types, filter }: EventSubscription, event: ResilienceEvent): boolean {
   const { breaker, policy } = filter;
   if (!types.includes('*') && !types.includes(event.type)) return false;
-  if (breaker !== undefined && !(event.type.startsWith('breaker.') && event.name === breaker)) {
-    return false;
-  }
+  if (breaker !== undefined && !isAbout(breaker, event)) return false;
   return policy === undefined || event.name === policy || event.policy === policy;
+}
+
+function isAbout(breaker: string, { type, name, policy }: ResilienceEvent): boolean {
+  return type.startsWith('breaker.') && (name === breaker || policy === familyId(breaker));
 }
 
 type Subscriptions = readonly EventSubscription[] | undefined;

@@ -26,8 +26,9 @@ class FusedGates implements Gate {
     }
     const inner = this.inner.admit(args, outer.contextOf(call));
     if (inner !== undefined) return new FusedPass(outer, inner);
-    this.#refusal = this.inner.refusal();
-    outer.fail(this.#refusal); // it learns of it as of any error
+    const refusal = this.inner.refusal();
+    outer.fail(refusal); // it learns of it as of any error
+    this.#refusal = refusal; // not before: a listener of the outer one may have called this again
     return undefined;
   }
 

@@ -37,19 +37,22 @@ export function checkSubscriptions(
       );
     }
     const { breaker } = readOptions(filterSchema, filter, place, issues);
-    if (breaker !== undefined && !types.some(isOfBreakers)) {
+    if (breaker === undefined) continue;
+    if (types.some(isOfBreakers)) warnIfUnheard(breaker, place, registry);
+    else {
       issues.list.push(
         `${place}: none of its types is of a circuit breaker, so { breaker: ${show(breaker)} } lets nothing through; ` +
           'use { policy } for other policies',
       );
-      continue;
-    }
-    const families = namesOf(registry, KeyedCircuitBreakers);
-    const known = namesOf(registry, CircuitBreaker, KeyedCircuitBreakers);
-    if (breaker !== undefined && !known.includes(breaker) && !isOfKey(breaker, families)) {
-      registry.runtime.logger.warn(unheardBreaker(breaker, place, known));
     }
   }
+}
+
+function warnIfUnheard(breaker: string, place: string, registry: ResilienceRegistry): void {
+  const families = namesOf(KeyedCircuitBreakers, registry);
+  const known = [...new Set([...namesOf(CircuitBreaker, registry), ...families])];
+  if (known.includes(breaker) || isOfKey(breaker, families)) return;
+  registry.runtime.logger.warn(unheardBreaker(breaker, place, known));
 }
 
 /** A type that is none at all is told of by itself. */
@@ -57,16 +60,13 @@ function isOfBreakers(type: string): boolean {
   return type === '*' || type.startsWith('breaker.') || !EVENT_TYPES.includes(type);
 }
 
-/** Circuit breakers that are configured, and what was made as one of these kinds of them. */
+/** Circuit breakers that are configured, and what was made as a `kind` of them. */
 function namesOf(
+  kind: typeof CircuitBreaker | typeof KeyedCircuitBreakers,
   registry: ResilienceRegistry,
-  ...kinds: (typeof CircuitBreaker | typeof KeyedCircuitBreakers)[]
 ): string[] {
-  const made = registry
-    .policies()
-    .filter((policy) => kinds.some((kind) => policy instanceof kind))
-    .map(({ name }) => name);
-  return [...new Set([...registry.names.in('circuitBreakers'), ...made])];
+  const made = registry.policies().filter((policy) => policy instanceof kind);
+  return [...new Set([...registry.names.in('circuitBreakers'), ...made.map(({ name }) => name)])];
 }
 
 /** `tenants[acme]`, whose breaker may come with the first call. */
